@@ -95,7 +95,9 @@ def _table() -> dict[Reason, tuple[Fault, Verdict]]:
         ),
         (Fault.US, Verdict.VOID, "local_network stalled budget shutdown internal"),
     ]
-    return {Reason(name): (fault, verdict) for fault, verdict, names in rows for name in names.split()}
+    return {
+        Reason(name): (fault, verdict) for fault, verdict, names in rows for name in names.split()
+    }
 
 
 #: The one table that says whose fault a reason is and which verdict it gives.

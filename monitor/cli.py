@@ -1,0 +1,123 @@
+"""The command line: `monitor run | once | validate | demo | simulate | schema`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from monitor import __version__, commands
+from monitor.run.address import Address
+
+PREFIX = "MONITOR_"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser(os.environ).parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+class _Options:
+    """Adds options that have an environment twin `MONITOR_…`; the command line wins."""
+
+    def __init__(self, parser: argparse.ArgumentParser, env: Mapping[str, str]) -> None:
+        self._parser = parser
+        self._env = env
+
+    def add(self, name: str, default: str, text: str, **more: Any) -> None:
+        twin = _twin(name)
+        # An empty variable is an unset one: compose files write `MONITOR_X=${X:-}`.
+        value = self._env.get(twin) or default
+        self._parser.add_argument(
+            name, default=value, help=f"{text} (default {default}; env {twin})", **more
+        )
+
+    def flag(self, name: str, text: str) -> None:
+        twin = _twin(name)
+        on = self._env.get(twin, "").lower() in {"1", "true", "yes", "on"}
+        self._parser.add_argument(name, action="store_true", default=on, help=f"{text} (env {twin})")
+
+    def config(self) -> None:
+        self.add("--config", "checks.yaml", "the checks: a file, or a directory of *.yaml")
+
+    def logging(self, level: str) -> None:
+        levels = ("debug", "info", "warning", "error")
+        self.add("--log-level", level, "what to log", choices=levels)
+        self.add("--log-format", "logfmt", "how to log", choices=("logfmt", "json"))
+
+    def serving(self) -> None:
+        self.add("--listen", "127.0.0.1:9817", "where to serve HTTP", type=Address.parse)
+        self.add("--data-dir", "./data", "what has to survive a restart; one service each")
+        self.flag("--enable-lifecycle", "allow POST /-/reload")
+
+
+def _twin(name: str) -> str:
+    return PREFIX + name.strip("-").replace("-", "_").upper()
+
+
+def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="monitor",
+        description="Talks to AI chat endpoints on a schedule and tells up from down.",
+        epilog="`monitor COMMAND --help` lists the options of a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"monitor {__version__}")
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> _Options:
+        sub = group.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        sub.set_defaults(command=run)
+        return _Options(sub, env)
+
+    options = command("run", commands.run, "the service: probe on schedule and serve the results")
+    options.config()
+    options.serving()
+    options.logging("info")
+
+    options = command("once", commands.once, "probe each check one time, now, and print a table")
+    options.config()
+    options._parser.add_argument("names", nargs="*", metavar="NAME", help="only these checks")
+    options._parser.add_argument("--json", action="store_true", help="print JSON instead")
+    options.logging("warning")
+
+    options = command("validate", commands.validate, "check the configuration and price it")
+    options.config()
+    options._parser.add_argument("--json", action="store_true", help="print JSON instead")
+
+    options = command("demo", commands.demo, "the whole product on simulated providers, no key")
+    options.serving()
+    options.add("--speed", "1", "how much faster the story runs", type=_positive)
+    options.logging("info")
+
+    options = command("simulate", commands.simulate, "just the simulated providers")
+    options._parser.add_argument(
+        "scenario", nargs="?", default="healthy", metavar="SCENARIO",
+        help="a behaviour, a provider of the demo's story, or a YAML file (default healthy)",
+    )
+    options.add("--listen", "127.0.0.1:9818", "where to listen", type=Address.parse)
+    options.add("--speed", "1", "how much faster the scenario runs", type=_positive)
+    options.logging("info")
+
+    command("schema", commands.schema, "print the JSON Schema of checks.yaml for editors")
+    return parser
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 10_000:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected a number above 0")
+    return value

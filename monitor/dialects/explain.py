@@ -1,0 +1,364 @@
+"""Error answers of every dialect: status, headers and body in, one `Problem` out.
+
+Order of evidence: a bot wall's header, then what the body's code or type says, then its words,
+then the status.  The words matter because vendors put money, capacity and keys under the same
+status (429 alone has four meanings) and sometimes under a misleading code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from monitor.dialects.signals import Problem
+from monitor.model import Reason
+
+SAID_LIMIT = 300
+
+#: Codes and types as vendors write them (lower case) and what they mean.
+CODES: Mapping[str, Reason] = {
+    code: reason
+    for reason, codes in {
+        Reason.OVERLOADED: (
+            "engine_overloaded_error overloaded_error overloaded server_is_overloaded slow_down "
+            "capacity_exceeded unavailable service_unavailable service_unavailable_error "
+            "serviceunavailableexception modelnotreadyexception insufficient_system_resource "
+            "unavailable_error enginecapacity no_capacity"
+        ),
+        Reason.QUOTA: (
+            "insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded "
+            "project_spend_limit_exceeded organization_usage_limit_exceeded billing_error "
+            "exceeded_current_quota_error enforced_spend_limit_reached arrearage "
+            "insufficient_balance billing_not_active insufficient_credits account_deactivated "
+            "billing_hard_limit_reached"
+        ),
+        Reason.RATE_LIMITED: (
+            "rate_limit_exceeded rate_limit_error rate_limit_reached_error resource_exhausted "
+            "too_many_requests throttling throttlingexception throttling.ratequota "
+            "throttling.user throttling.burstrate throttling.allocationquota limit_burst_rate"
+        ),
+        Reason.AUTH: (
+            "invalid_api_key authentication_error api_key_invalid unauthenticated invalidapikey "
+            "permission_error permission_denied accessdeniedexception unrecognizedclientexception "
+            "invalid_authentication invalid_authentication_error invalid_organization "
+            "expired_api_key"
+        ),
+        Reason.MODEL_NOT_FOUND: (
+            "model_not_found deploymentnotfound model_not_available model_not_supported "
+            "modelnotfound resourcenotfoundexception not_found_error model_deprecated"
+        ),
+        Reason.FILTERED: "content_filter data_inspection_failed datainspectionfailed",
+    }.items()
+    for code in codes.split()
+}
+
+#: Words in a message that outrank the status (lower case); the first that is found decides.
+WORDS: tuple[tuple[str, Reason], ...] = (
+    ("content exists risk", Reason.FILTERED),
+    ("model not exist", Reason.MODEL_NOT_FOUND),
+    ("does not exist or you do not have access", Reason.MODEL_NOT_FOUND),
+    ("insufficient balance", Reason.QUOTA),
+    ("insufficient credit", Reason.QUOTA),
+    ("out of credits", Reason.QUOTA),
+    ("no credits", Reason.QUOTA),
+    ("credit balance is too low", Reason.QUOTA),
+    ("spend limit", Reason.QUOTA),
+    ("spending limit", Reason.QUOTA),
+    ("exceeded your current quota", Reason.QUOTA),
+    ("api key not valid", Reason.AUTH),
+    ("api key expired", Reason.AUTH),
+    ("overloaded", Reason.OVERLOADED),
+    ("too busy", Reason.OVERLOADED),
+    ("server busy", Reason.OVERLOADED),
+    ("at capacity", Reason.OVERLOADED),
+    ("high demand", Reason.OVERLOADED),
+    ("rate-limited upstream", Reason.OVERLOADED),
+    ("loading model", Reason.OVERLOADED),
+)
+
+STATUSES: Mapping[int, Reason] = {
+    **dict.fromkeys(
+        (400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431), Reason.BAD_REQUEST
+    ),
+    **dict.fromkeys((401, 403, 407), Reason.AUTH),
+    **dict.fromkeys((402, 412), Reason.QUOTA),
+    **dict.fromkeys((408, 424, 499), Reason.SERVER_ERROR),
+    429: Reason.RATE_LIMITED,
+    451: Reason.BLOCKED,
+    **dict.fromkeys((498, 503, 529), Reason.OVERLOADED),
+}
+
+#: Words are only believed where the status leaves room for them: a 401 that says "overloaded"
+#: in its help text is still about the key.
+_WORDLESS = frozenset({401, 451})
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """An error object of any shape, flattened: lower-case `codes`, `message`, numeric `number`."""
+
+    codes: tuple[str, ...]
+    message: str
+    number: int | None = None
+    retry_after: float | None = None
+
+
+def decode(data: bytes) -> Any:
+    """JSON of one event or body; raises ValueError when it is none.
+
+    Invalid UTF-8 inside a string is replaced: a broken character is no broken stream.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(data.decode("utf-8", "replace"))
+    except RecursionError as error:
+        raise ValueError("JSON nested too deeply") from error
+
+
+def complaint(document: Any) -> Complaint | None:
+    """The error object in a decoded document, or None where it holds none.
+
+    Seen in the wild: `error` as object, string or list; a flat object with `object: "error"`; the
+    whole document as a one-element list (Gemini); a `detail` text or list (FastAPI, Mistral);
+    flat `code` and `message` (DashScope, gateways).
+    """
+    if isinstance(document, list):
+        return complaint(document[0]) if len(document) == 1 else None
+    if not isinstance(document, dict):
+        return None
+    error = document.get("error")
+    if error:
+        return _flatten(error, document)
+    if document.get("object") == "error" or document.get("type") == "error":
+        return _flatten(document, document)
+    return None
+
+
+def loose_complaint(document: Any) -> Complaint | None:
+    """Like `complaint`, for a body whose status already says that it is an error."""
+    found = complaint(document)
+    if found or not isinstance(document, dict):
+        return found
+    if any(key in document for key in ("message", "detail", "code", "errors")):
+        return _flatten(document, document)
+    return None
+
+
+def _flatten(error: Any, document: Mapping[str, Any]) -> Complaint:
+    if isinstance(error, list):
+        error = error[0] if error else {}
+    if not isinstance(error, dict):
+        outer = (document.get("error_type"), document.get("code"), document.get("type"))
+        return Complaint(_codes(*outer), _text(error), _number(document.get("code")))
+    details = error.get("details")
+    inner = error.get("metadata") if isinstance(error.get("metadata"), dict) else {}
+    codes = _codes(
+        *_detail_codes(details),
+        error.get("code"),
+        error.get("type"),
+        error.get("status"),
+        document.get("error_type"),
+    )
+    message = _text(error.get("message") or error.get("detail") or error.get("errors") or error)
+    if inner:
+        message = f"{message} {_text(inner.get('raw') or '')}".strip()
+    number = _number(error.get("code")) or _number(error.get("statusCode"))
+    return Complaint(codes, message, number, _detail_delay(details))
+
+
+def _codes(*values: Any) -> tuple[str, ...]:
+    return tuple(value.lower() for value in values if isinstance(value, str))
+
+
+def _detail_codes(details: Any) -> list[Any]:
+    if isinstance(details, dict):
+        return [details.get("error_code")]
+    if isinstance(details, list):
+        return [item.get("reason") for item in details if isinstance(item, dict)]
+    return []
+
+
+def _detail_delay(details: Any) -> float | None:
+    """Gemini says how long to wait in the body: `{"retryDelay": "27s"}`."""
+    for item in details if isinstance(details, list) else ():
+        delay = item.get("retryDelay") if isinstance(item, dict) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            return _seconds(delay[:-1])
+    return None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+
+
+def shorten(text: str, limit: int = SAID_LIMIT) -> str:
+    """One line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def blocked_by(status: int, headers: Mapping[str, str], body: bytes) -> str | None:
+    """The bot wall that answered instead of the service, or None.
+
+    Decided on the walls' own headers (equality, any status: challenges were seen on 403, 429 and
+    202), and on the challenge script in an error page.  A word such as "cloudflare" proves
+    nothing: healthy pages name it in their content security policy.
+    """
+    if headers.get("cf-mitigated", "").strip().lower() == "challenge":
+        return "Cloudflare challenge (cf-mitigated)"
+    if headers.get("x-vercel-mitigated", "").strip().lower() in {"challenge", "deny"}:
+        return "Vercel challenge (x-vercel-mitigated)"
+    if headers.get("x-amzn-waf-action", "").strip().lower() in {"challenge", "captcha"}:
+        return "AWS WAF challenge (x-amzn-waf-action)"
+    if status in {403, 405, 429, 503} and b"/cdn-cgi/challenge-platform/" in body:
+        return "Cloudflare challenge page"
+    if status == 403 and b"<title>just a moment" in body.lower():
+        return "Cloudflare challenge page"
+    if status == 403 and b"<title>attention required! | cloudflare" in body.lower():
+        return "Cloudflare block page"
+    return None
+
+
+def explain(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Problem:
+    """The reason for an answer that is not a 2xx; `now` (Unix seconds) dates HTTP-date advice."""
+    wait = retry_after(headers, now)
+    wall = blocked_by(status, headers, body)
+    if wall:
+        return Problem(Reason.BLOCKED, wall, wait)
+    try:
+        document = decode(body)
+    except ValueError:
+        document = None
+    found = loose_complaint(document)
+    if 300 <= status < 400:
+        return Problem(Reason.REDIRECTED, f"HTTP {status} to {headers.get('location', '?')}", wait)
+    if found is None:
+        return Problem(_unspoken(status, headers, body), _page_text(status, body), wait)
+    reason = _reason(found, status, headers)
+    said = f"HTTP {status}: {shorten(found.message)}"
+    return Problem(reason, said, wait if wait is not None else found.retry_after)
+
+
+def explain_in_band(found: Complaint, *, streaming: bool) -> Problem:
+    """The reason for an error object under a 2xx.
+
+    Overload and our own account are told by code or words.  Any other error in a started stream
+    is `stream_error`; as a whole body (`streaming` false) its numeric code counts as the status
+    that the gateway should have sent (OpenRouter documents this).
+    """
+    reason = _spoken(found)
+    if reason is None and found.number is not None and found.number in STATUSES:
+        by_status = STATUSES[found.number]
+        reason = None if streaming and by_status is Reason.SERVER_ERROR else by_status
+    if reason is None:
+        reason = Reason.STREAM_ERROR
+        if not streaming:
+            reason = Reason.SERVER_ERROR
+    return Problem(reason, f"error under 200: {shorten(found.message)}", found.retry_after)
+
+
+def _reason(found: Complaint, status: int, headers: Mapping[str, str]) -> Reason:
+    if status == 402 and "retry-after" in headers:
+        # OpenRouter's in-flight budget: a 402 that only asks to wait.
+        return Reason.RATE_LIMITED
+    spoken = _spoken(found) if status not in _WORDLESS else None
+    if spoken is Reason.MODEL_NOT_FOUND and status >= 500:
+        spoken = None
+    if spoken is Reason.AUTH and status >= 500:
+        spoken = None
+    if spoken is not None:
+        return spoken
+    text = found.message.lower()
+    if status == 404 and any(word in text for word in ("model", "deployment")):
+        return Reason.MODEL_NOT_FOUND
+    if status == 403 and any(word in text for word in ("country", "region", "territory")):
+        return Reason.BLOCKED
+    return _by_status(status)
+
+
+def _spoken(found: Complaint) -> Reason | None:
+    """What the complaint itself says.
+
+    A message may correct a code only towards money or capacity: DeepSeek's 402 carries the code
+    `invalid_request_error`, Anthropic reported overload as `api_error`.
+    """
+    text = found.message.lower()
+    words = next((reason for word, reason in WORDS if word in text), None)
+    codes = next((CODES[code] for code in found.codes if code in CODES), None)
+    if words is not None and codes in {None, Reason.RATE_LIMITED}:
+        return words
+    return codes
+
+
+def _by_status(status: int) -> Reason:
+    if status in STATUSES:
+        return STATUSES[status]
+    if status >= 500:
+        return Reason.SERVER_ERROR
+    return Reason.UNEXPECTED_STATUS
+
+
+def _unspoken(status: int, headers: Mapping[str, str], body: bytes) -> Reason:
+    """An error answer without an error object: a page of an edge or gateway, or plain text."""
+    text = body[:2048].decode("utf-8", "replace").lower()
+    html = "html" in headers.get("content-type", "") or "<html" in text
+    if status == 403 and html:
+        return Reason.BLOCKED
+    if status in {429, 500} and any(word in text for word in ("overloaded", "too busy")):
+        return Reason.OVERLOADED
+    return _by_status(status)
+
+
+def _page_text(status: int, body: bytes) -> str:
+    text = body[:4096].decode("utf-8", "replace")
+    start = text.lower().find("<title>")
+    if start >= 0:
+        text = text[start + 7 :].partition("</")[0]
+    text = shorten(text, 120)
+    return f"HTTP {status}: {text}" if text else f"HTTP {status} with an empty body"
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds the provider asks us to wait: `retry-after-ms`, seconds or an HTTP date."""
+    milliseconds = _seconds(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after", "").strip()
+    seconds = _seconds(text)
+    if seconds is not None or not text:
+        return seconds
+    try:
+        at: datetime = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return max(0.0, at.timestamp() - now)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < 10**7 else None

@@ -1,0 +1,174 @@
+"""OpenAI Chat Completions and its many relatives (DeepSeek, Mistral, Groq, vLLM, LiteLLM …).
+
+Quirks that are read here, with the party that shows them:
+`content` null, empty or a list of typed parts (Mistral); thinking in `reasoning_content`
+(DeepSeek), `reasoning` (Groq, OpenRouter, vLLM) or `thinking`; `choices: []` first (Azure's filter
+results) or last (usage); usage in its own chunk, on the finish chunk, in `choices[0]` (Moonshot) or
+in `x_groq`; errors as a top-level `error` under 200 in any shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.dialects.explain import complaint, decode, explain_in_band, loose_complaint, shorten
+from monitor.dialects.request import chat_headers, merge, under
+from monitor.dialects.signals import (
+    Channel,
+    Done,
+    Ending,
+    Finish,
+    Identity,
+    Output,
+    Problem,
+    Request,
+    Signal,
+    Usage,
+)
+from monitor.dialects.sse import Event
+from monitor.model import Check, Reason, Tokens
+
+ENDINGS: Mapping[str, Ending] = {
+    "stop": Ending.COMPLETE,
+    "eos": Ending.COMPLETE,
+    "eos_token": Ending.COMPLETE,
+    "stop_sequence": Ending.COMPLETE,
+    "end_turn": Ending.COMPLETE,
+    "tool_calls": Ending.COMPLETE,
+    "function_call": Ending.COMPLETE,
+    "length": Ending.LENGTH,
+    "max_tokens": Ending.LENGTH,
+    "model_length": Ending.LENGTH,
+    "content_filter": Ending.FILTERED,
+    "insufficient_system_resource": Ending.OVERLOADED,
+}
+
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+
+
+def build(check: Check, prompt: str) -> Request:
+    """The request of one attempt; `check.body` is merged last, null removes a key."""
+    body: dict[str, Any] = {
+        "model": check.model,
+        "messages": [{"role": "user", "content": prompt}],
+        "stream": True,
+        check.token_field: check.max_tokens,
+    }
+    if check.usage_option:
+        body["stream_options"] = {"include_usage": True}
+    key = check.api_key.reveal() if check.api_key else None
+    own = {"Authorization": f"Bearer {key}"} if key else {}
+    return Request(
+        "POST",
+        under(check.url, "/chat/completions"),
+        chat_headers(check, own),
+        merge(body, check.body),
+    )
+
+
+def read(event: Event) -> list[Signal]:
+    """The signals in one event; raises ValueError where it does not decode."""
+    if event.data.startswith(b"[DONE]"):
+        return [Done()]
+    try:
+        chunk = decode(event.data)
+    except ValueError:
+        if event.name == "error":
+            return [Problem(Reason.STREAM_ERROR, shorten(event.data.decode("utf-8", "replace")))]
+        raise
+    found = loose_complaint(chunk) if event.name == "error" else complaint(chunk)
+    if found:
+        return [explain_in_band(found, streaming=True)]
+    if not isinstance(chunk, dict):
+        raise ValueError(f"an event that is {type(chunk).__name__}, not an object")
+    return _chunk(chunk)
+
+
+def _chunk(chunk: dict[str, Any]) -> list[Signal]:
+    signals: list[Signal] = []
+    choices = chunk.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if isinstance(choice, dict):
+        _choice(choice, signals)
+    groq = chunk.get("x_groq")
+    if isinstance(groq, dict) and groq.get("error"):
+        found = complaint(groq)
+        assert found is not None
+        signals.append(explain_in_band(found, streaming=True))
+    usage = chunk.get("usage")
+    if usage is None:
+        usage = _inner_usage(choice) or _inner_usage(groq)
+    if isinstance(usage, dict):
+        signals.append(Usage(tokens(usage)))
+    model = chunk.get("model")
+    if isinstance(model, str) and model:
+        ident = chunk.get("id")
+        signals.append(Identity(model, ident if isinstance(ident, str) and ident else None))
+    return signals
+
+
+def _choice(choice: dict[str, Any], signals: list[Signal]) -> None:
+    delta = choice.get("delta")
+    if isinstance(delta, dict):
+        for name in _REASONING:
+            text = _text(delta.get(name))
+            if text:
+                signals.append(Output(text, Channel.REASONING))
+                break
+        _content(delta.get("content"), signals)
+        refusal = delta.get("refusal")
+        if isinstance(refusal, str) and refusal:
+            signals.append(Output(refusal))
+    finish = choice.get("finish_reason")
+    if isinstance(finish, str) and finish:
+        signals.append(Finish(ENDINGS.get(finish.lower(), Ending.BROKEN), finish))
+
+
+def _content(content: Any, signals: list[Signal]) -> None:
+    if isinstance(content, str):
+        if content:
+            signals.append(Output(content))
+        return
+    for part in content if isinstance(content, list) else ():
+        if not isinstance(part, dict):
+            continue
+        thinking = _text(part.get("thinking"))
+        if thinking:
+            signals.append(Output(thinking, Channel.REASONING))
+        elif part.get("text") and isinstance(part["text"], str):
+            signals.append(Output(part["text"]))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+    return ""
+
+
+def _inner_usage(holder: Any) -> Any:
+    return holder.get("usage") if isinstance(holder, dict) else None
+
+
+def tokens(usage: Mapping[str, Any]) -> Tokens:
+    """Usage in OpenAI's words; DeepSeek's cache hits are read where the details are missing."""
+    completion = usage.get("completion_tokens_details")
+    prompt = usage.get("prompt_tokens_details")
+    cached = prompt.get("cached_tokens") if isinstance(prompt, dict) else None
+    if cached is None:
+        cached = usage.get("prompt_cache_hit_tokens")
+    return Tokens(
+        input=_count(usage.get("prompt_tokens")),
+        output=_count(usage.get("completion_tokens")),
+        reasoning=_count(
+            completion.get("reasoning_tokens") if isinstance(completion, dict) else None
+        ),
+        cached=_count(cached),
+    )
+
+
+def _count(value: Any) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value < 10**9 else None

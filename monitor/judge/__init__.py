@@ -1,0 +1,1 @@
+"""Verdicts and states: pure, no I/O, no clock; `now` always comes in as an argument."""

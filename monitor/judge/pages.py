@@ -1,0 +1,131 @@
+"""Answers that are no stream: error statuses, pages, bot walls.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from monitor.dialects.explain import (
+    blocked_by,
+    complaint,
+    decode,
+    explain,
+    explain_in_band,
+    shorten,
+)
+from monitor.judge.expect import Question, json_mismatch, shown
+from monitor.judge.reply import Reply
+from monitor.judge.verdict import OK, Finding, stream_finding
+from monitor.model import Check, Reason, WebExpect
+
+Advised = tuple[Finding, float | None]
+"""A finding, and the seconds that the provider asks us to wait."""
+
+
+def chat_finding(
+    check: Check,
+    asked: Question,
+    status: int,
+    headers: Mapping[str, str],
+    page: bytes | None,
+    reply: Reply,
+    broken: Finding | None,
+    now: float,
+) -> Advised:
+    """What an answer to a chat request showed, its speed aside.
+
+    `page` is the body of an answer that is no stream, else None and `reply` holds the stream.
+    """
+    if not 200 <= status < 300:
+        problem = explain(status, headers, page or b"", now)
+        return Finding(problem.reason, problem.said), problem.retry_after
+    if page is not None:
+        return _unstreamed(status, headers, page, broken)
+    wait = reply.problem.retry_after if reply.problem else None
+    return stream_finding(check, asked, reply, broken), wait
+
+
+def _unstreamed(
+    status: int, headers: Mapping[str, str], page: bytes, broken: Finding | None
+) -> Advised:
+    """A 2xx that is no stream: a wall, an error in disguise, or another protocol."""
+    wall = blocked_by(status, headers, page)
+    if wall:
+        return Finding(Reason.BLOCKED, wall), None
+    media = shorten(headers.get("content-type", "").partition(";")[0], 60) or "no content type"
+    try:
+        document = decode(page)
+    except ValueError:
+        return broken or Finding(Reason.MALFORMED, f"HTTP {status} with {media}, no stream"), None
+    found = complaint(document)
+    if found:
+        problem = explain_in_band(found, streaming=False)
+        return Finding(problem.reason, problem.said), problem.retry_after
+    if isinstance(document, dict) and ("choices" in document or "object" in document):
+        # The service works, but not as asked: whoever set the check up has to look at it.
+        detail = f"a whole answer as {media} where a stream was asked for: check `url`, `protocol`"
+        return Finding(Reason.BAD_REQUEST, detail), None
+    return Finding(Reason.MALFORMED, f"HTTP {status} with {media}, no stream"), None
+
+
+def reach_finding(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Finding:
+    """What a keyless look at an API's address showed: it answers, or it is in trouble.
+
+    A refusal is an answer.  It never claims more than that: `limited`, not `up`.
+    """
+    if status >= 500:
+        problem = explain(status, headers, body, now)
+        return Finding(problem.reason, problem.said)
+    wall = blocked_by(status, headers, body)
+    if wall:
+        return Finding(Reason.BLOCKED, wall)
+    return Finding(Reason.NO_KEY, f"the API answers (HTTP {status}); no key is set to chat with it")
+
+
+def web_finding(expect: WebExpect, status: int, headers: Mapping[str, str], body: bytes) -> Finding:
+    """What a web page showed; every demand that fails names what was expected and seen."""
+    wall = blocked_by(status, headers, body)
+    if wall:
+        return Finding(Reason.BLOCKED, wall)
+    if not any(low <= status <= high for low, high in expect.status):
+        return Finding(_web_status(status), _status_detail(expect, status, headers))
+    wrong = _header_mismatch(expect, headers) or _body_mismatch(expect, body)
+    return Finding(Reason.WRONG_ANSWER, wrong) if wrong else OK
+
+
+def _web_status(status: int) -> Reason:
+    if status in {503, 529}:
+        return Reason.OVERLOADED
+    if status >= 500:
+        return Reason.SERVER_ERROR
+    if 300 <= status < 400:
+        return Reason.REDIRECTED
+    return Reason.RATE_LIMITED if status == 429 else Reason.UNEXPECTED_STATUS
+
+
+def _status_detail(expect: WebExpect, status: int, headers: Mapping[str, str]) -> str:
+    wanted = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in expect.status)
+    target = headers.get("location")
+    where = f" to {shorten(target, 120)}" if target and 300 <= status < 400 else ""
+    return f"expected status {wanted}, seen {status}{where}"
+
+
+def _header_mismatch(expect: WebExpect, headers: Mapping[str, str]) -> str | None:
+    for name, pattern in expect.header.items():
+        value = headers.get(name.lower())
+        if value is None or not re.search(pattern, value):
+            return f"expected header {name} to match {pattern!r}, seen {shown(value or '')}"
+    return None
+
+
+def _body_mismatch(expect: WebExpect, body: bytes) -> str | None:
+    if not (expect.contains or expect.not_contains or expect.regex or expect.json is not None):
+        return None
+    text = body.decode("utf-8", "replace")
+    if expect.contains and expect.contains not in text:
+        return f"expected the page to contain {expect.contains!r}, seen {shown(text)}"
+    if expect.not_contains and expect.not_contains in text:
+        return f"expected the page not to contain {expect.not_contains!r}, but it does"
+    if expect.regex and not re.search(expect.regex, text):
+        return f"expected the page to match {expect.regex!r}, seen {shown(text)}"
+    return json_mismatch(expect.json, text) if expect.json is not None else None

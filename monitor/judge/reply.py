@@ -1,0 +1,142 @@
+"""The streamed answer of one chat attempt as it grows: bytes and their times in, facts out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from monitor.dialects import Dialect
+from monitor.dialects.signals import (
+    Channel,
+    Done,
+    Finish,
+    Identity,
+    Output,
+    Problem,
+    Signal,
+    Usage,
+)
+from monitor.dialects.sse import Event, TooLargeError
+from monitor.model import Reason, Tokens
+
+ANSWER_LIMIT = 64 * 1024
+"""Characters of visible answer that are kept; a probe asks for a few."""
+
+
+class Stamp(NamedTuple):
+    """When bytes arrived, in monotonic seconds.
+
+    `at` is the kernel's time of the last byte, `read` the moment our process read it, and `since`
+    the earliest moment at which the first of the bytes can have arrived.
+    """
+
+    at: float
+    read: float
+    since: float
+
+
+class Reply:
+    """Accumulates one answer; `feed` says when nothing more is worth reading."""
+
+    __slots__ = (
+        "_answer_size",
+        "_decoder",
+        "answer_at",
+        "answers",
+        "dialect",
+        "done",
+        "finish",
+        "first_at",
+        "identity",
+        "last_at",
+        "outputs",
+        "problem",
+        "reasoned",
+        "stall",
+        "tokens",
+        "uncertainty",
+    )
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._decoder = dialect.framing()
+        self._answer_size = 0
+        self.answers: list[str] = []
+        self.reasoned = False
+        self.outputs = 0
+        self.first_at: Stamp | None = None
+        self.answer_at: Stamp | None = None
+        self.last_at: Stamp | None = None
+        self.stall: float | None = None
+        self.uncertainty = 0.0
+        self.finish: Finish | None = None
+        self.tokens: Tokens | None = None
+        self.identity = Identity()
+        self.done = False
+        self.problem: Problem | None = None
+
+    @property
+    def answer(self) -> str:
+        """The visible answer so far."""
+        return "".join(self.answers)
+
+    def feed(self, data: bytes, stamp: Stamp) -> bool:
+        """Take in bytes; true when the verdict no longer depends on what follows."""
+        try:
+            events = self._decoder.feed(data)
+        except TooLargeError as error:
+            self.problem = Problem(Reason.TOO_LARGE, str(error))
+            return True
+        return self._events(events, stamp)
+
+    def end(self, stamp: Stamp) -> bool:
+        """Take in the end of the body, which completes an event in some framings."""
+        return self._events(self._decoder.finish(), stamp)
+
+    def _events(self, events: list[Event], stamp: Stamp) -> bool:
+        for event in events:
+            try:
+                signals = self.dialect.read(event)
+            except ValueError as error:
+                self.problem = Problem(
+                    Reason.MALFORMED, f"an event that does not decode: {str(error)[:120]}"
+                )
+                return True
+            for signal in signals:
+                self._take(signal, stamp, alone=len(events) == 1)
+                if self.done or self.problem:
+                    return True
+        return False
+
+    def _take(self, signal: Signal, stamp: Stamp, *, alone: bool) -> None:
+        match signal:
+            case Output(text, channel):
+                self._output(text, channel, stamp, alone=alone)
+            case Usage(tokens):
+                self.tokens = tokens
+            case Finish():
+                self.finish = signal
+            case Done():
+                self.done = True
+            case Identity(model, request_id):
+                self.identity = Identity(
+                    self.identity.model or model, self.identity.request_id or request_id
+                )
+            case Problem():
+                self.problem = signal
+
+    def _output(self, text: str, channel: Channel, stamp: Stamp, *, alone: bool) -> None:
+        self.outputs += 1
+        if self.first_at is None:
+            self.first_at = stamp
+            self.uncertainty = 0.0 if alone else max(0.0, stamp.at - stamp.since)
+        elif self.last_at is not None:
+            self.stall = max(self.stall or 0.0, stamp.at - self.last_at.at)
+        self.last_at = stamp
+        if channel is Channel.REASONING:
+            self.reasoned = True
+            return
+        if self.answer_at is None:
+            self.answer_at = stamp
+        if self._answer_size < ANSWER_LIMIT:
+            self.answers.append(text)
+            self._answer_size += len(text)

@@ -1,0 +1,130 @@
+"""From what an attempt saw to its reason: one finding, decided in a fixed order.
+
+Order for a chat answer: an error the provider names, then a deadline, then the end of the stream,
+then emptiness, then the answer itself, then speed.  An error in the stream beats the tokens that
+came before it; tokens without the dialect's terminal marker are no success.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from monitor.dialects.signals import Ending
+from monitor.judge.expect import Question, mismatch, shown
+from monitor.judge.reply import Reply
+from monitor.model import REASONS, Check, Phases, Reason, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Why an attempt was not `ok`, or that it was (`reason` None)."""
+
+    reason: Reason | None = None
+    detail: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        return REASONS[self.reason][1] if self.reason else Verdict.OK
+
+
+OK = Finding()
+
+
+def stream_finding(check: Check, asked: Question, reply: Reply, broken: Finding | None) -> Finding:
+    """What a streamed answer showed, its speed aside.
+
+    `broken` is how reading ended if it neither reached the terminal marker nor the clean end of
+    the body: a deadline, a cut connection, a body that is no HTTP.
+    """
+    if reply.problem:
+        return Finding(reply.problem.reason, reply.problem.said)
+    if not reply.done:
+        lenient = not check.done_marker and reply.finish is not None
+        if not lenient:
+            return broken or _unfinished(reply)
+    return _ending_finding(reply) or _answer_finding(check, asked, reply)
+
+
+def _unfinished(reply: Reply) -> Finding:
+    if reply.finish:
+        seen = f"finish reason {reply.finish.said!r}"
+    elif reply.outputs:
+        seen = f"{reply.outputs} pieces of output"
+    else:
+        seen = "no output"
+    return Finding(
+        Reason.TRUNCATED, f"the stream ended without {reply.dialect.marker} after {seen}"
+    )
+
+
+def _ending_finding(reply: Reply) -> Finding | None:
+    finish = reply.finish
+    if finish is not None:
+        if finish.ending is Ending.OVERLOADED:
+            return Finding(Reason.OVERLOADED, f"finish reason {finish.said!r}")
+        if finish.ending is Ending.BROKEN:
+            return Finding(Reason.STREAM_ERROR, f"finish reason {shown(finish.said)}")
+        if finish.ending is Ending.FILTERED:
+            return Finding(Reason.FILTERED, f"finish reason {finish.said!r}")
+    if reply.answer_at is None:
+        return _empty_finding(reply)
+    if finish is None:
+        return Finding(Reason.TRUNCATED, "the terminal marker came without a finish reason")
+    return None
+
+
+def _empty_finding(reply: Reply) -> Finding:
+    """No visible answer: the endpoint's fault, unless our token cap went into thinking."""
+    thought = reply.reasoned or bool(reply.tokens and reply.tokens.reasoning)
+    if reply.finish is not None and reply.finish.ending is Ending.LENGTH:
+        spent = "on thinking" if thought else "before any visible answer"
+        return Finding(
+            Reason.BAD_REQUEST,
+            f"the token cap was spent {spent}: raise max_tokens or switch thinking off",
+        )
+    return Finding(Reason.EMPTY, "a complete answer with no visible text")
+
+
+def _answer_finding(check: Check, asked: Question, reply: Reply) -> Finding:
+    wrong = mismatch(check.expect, asked, reply.answer)
+    if wrong:
+        return Finding(Reason.WRONG_ANSWER, wrong)
+    wanted = check.expect.model
+    if wanted and not same_model(wanted, reply.identity.model or ""):
+        return Finding(
+            Reason.WRONG_MODEL,
+            f"expected model {wanted!r}, seen {shown(reply.identity.model or '')}",
+        )
+    return OK
+
+
+def same_model(asked: str, answered: str) -> bool:
+    """Whether the model that answered is the one asked for.
+
+    Vendors answer with a dated or routed form of the same name: `gpt-6-luna-2026-09-22`,
+    `models/gemini-x`, `openai/gpt-6-luna`.
+    """
+    left, right = asked.lower().rpartition("/")[2], answered.lower().rpartition("/")[2]
+    left = left.partition(":")[0] if ":" not in right else left
+    if left == right:
+        return True
+    return re.fullmatch(re.escape(left) + r"[-@:](\d[\d.-]*|latest)", right) is not None
+
+
+def speed_finding(check: Check, phases: Phases, total: float) -> Finding:
+    """Whether a complete, right answer was slow; certain lateness only.
+
+    A first token whose time is uncertain is taken at its earliest possible moment.
+    """
+    slow = check.slow
+    if phases.first_token is not None:
+        earliest = phases.first_token - phases.uncertainty
+        if earliest > slow.first_token:
+            return Finding(
+                Reason.SLOW_FIRST_TOKEN,
+                f"first token after {phases.first_token:.2f} s, limit {slow.first_token:g} s",
+            )
+    if total > slow.total:
+        return Finding(Reason.SLOW_TOTAL, f"took {total:.2f} s, limit {slow.total:g} s")
+    return OK

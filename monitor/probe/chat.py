@@ -1,0 +1,99 @@
+"""The chat probe: ask one endpoint a tiny question and watch the answer stream in."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from monitor.dialects import DIALECTS
+from monitor.dialects.headers import headroom, request_id
+from monitor.judge.cost import cost
+from monitor.judge.expect import Question, question
+from monitor.judge.pages import Advised, chat_finding
+from monitor.judge.reply import Reply
+from monitor.judge.verdict import Finding, speed_finding
+from monitor.model import Attempt, Check, Moment, Phases, Verdict
+from monitor.probe.client import Client
+from monitor.probe.clock import now
+from monitor.probe.consumers import ChatConsumer
+from monitor.probe.exchange import Exchange, doubtful, exchange
+from monitor.redact import redact
+
+
+async def chat(client: Client, check: Check, rng: random.Random) -> Attempt:
+    """One attempt at a chat check.  Raises only for bugs of ours; cancellation passes through."""
+    assert check.protocol is not None
+    dialect = DIALECTS[check.protocol]
+    asked = question(check, rng)
+    reply = Reply(dialect)
+    consumer = ChatConsumer(reply)
+    started = now()
+    seen = await exchange(client, check, dialect.build(check, asked.prompt), consumer)
+    ended = now()
+    phases = _phases(seen, reply)
+    finding, wait = _finding(check, asked, seen, consumer, ended)
+    if finding.reason is None:
+        finding = speed_finding(check, phases, ended.mono - started.mono)
+    return Attempt(
+        check=check.name,
+        started=started,
+        ended=ended,
+        verdict=finding.verdict,
+        reason=finding.reason,
+        detail=_scrubbed(finding.detail, check),
+        status=seen.status,
+        request_id=request_id(seen.headers) or reply.identity.request_id,
+        model=reply.identity.model,
+        phases=phases,
+        tokens=reply.tokens,
+        cost_usd=cost(check.price, reply.tokens),
+        evidence=evidence(check, finding, seen),
+        retry_after=wait,
+        headroom=headroom(seen.headers),
+        certificate_expires=seen.wire.certificate_expires,
+    )
+
+
+def _finding(
+    check: Check, asked: Question, seen: Exchange, consumer: ChatConsumer, at: Moment
+) -> Advised:
+    if seen.status is None:
+        assert seen.broken is not None
+        return seen.broken, None
+    page = None if consumer.page is None else bytes(consumer.page)
+    return chat_finding(
+        check, asked, seen.status, seen.headers, page, consumer.reply, seen.broken, at.wall
+    )
+
+
+def _phases(seen: Exchange, reply: Reply) -> Phases:
+    phases = seen.connection_phases()
+    first, answer, last = reply.first_at, reply.answer_at, reply.last_at
+    if seen.sent is None or first is None or last is None:
+        return phases
+    return replace(
+        phases,
+        first_token=first.at - seen.sent,
+        first_answer=answer.at - seen.sent if answer else None,
+        stream=last.at - first.at,
+        stall=reply.stall,
+        uncertainty=reply.uncertainty,
+        doubtful=doubtful(seen.wire, reply.uncertainty),
+    )
+
+
+def evidence(check: Check, finding: Finding, seen: Exchange) -> str | None:
+    """The first 2 KiB of what a bad answer said, secrets removed."""
+    if finding.verdict is Verdict.OK or not seen.said:
+        return None
+    return _scrubbed(seen.said.decode("utf-8", "replace"), check)
+
+
+def _scrubbed(text: str | None, check: Check) -> str | None:
+    return redact(text, check_secrets(check)) if text else text
+
+
+def check_secrets(check: Check) -> tuple[str, ...]:
+    """Every secret that a request of this check may carry."""
+    held = [check.api_key, check.basic, *check.headers.values()]
+    return tuple(secret.reveal() for secret in held if secret is not None)

@@ -1,0 +1,235 @@
+"""One HTTP exchange under its deadlines: moves bytes, stamps times, never raises for the network."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from monitor.dialects.explain import shorten
+from monitor.dialects.signals import Request
+from monitor.judge.reply import Stamp
+from monitor.judge.verdict import Finding
+from monitor.model import Check, Phases, Reason
+from monitor.probe.client import Client
+from monitor.probe.deadlines import Deadlines
+from monitor.probe.wire import MAX_DOUBT, Wire, current
+
+BODY_LIMIT = 4 << 20
+"""Bytes of one body that are read at most; a probe asks for a few tokens."""
+EVIDENCE_LIMIT = 2048
+LATE = 1.0
+"""Seconds by which a deadline may fire late before the event loop itself is to blame."""
+
+
+class Consumer(Protocol):
+    """Takes in an answer as it comes."""
+
+    streaming: bool
+    """Whether outputs are awaited, or just a body."""
+
+    def head(self, status: int, headers: Mapping[str, str], deadlines: Deadlines) -> None:
+        """The response head is there."""
+
+    def body(self, data: bytes, stamp: Stamp, deadlines: Deadlines) -> bool:
+        """More of the body; true when enough was seen."""
+
+    def end(self, stamp: Stamp) -> None:
+        """The body ended cleanly."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What came of one exchange; `broken` is set when it did not end by itself."""
+
+    wire: Wire
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    head_at: float | None = None
+    sent: float | None = None
+    said: bytes = b""
+    """The first bytes of the body, for the evidence."""
+    broken: Finding | None = None
+
+    def connection_phases(self) -> Phases:
+        """Phases up to the response head."""
+        wire = self.wire
+        return Phases(
+            dns=_between(wire.dns_started, wire.dns_ended),
+            connect=_between(wire.dns_ended or wire.started, wire.tls_started or wire.connected),
+            tls=_between(wire.tls_started, wire.tls_ended),
+            first_byte=_between(self.sent, self.head_at),
+        )
+
+
+async def exchange(client: Client, check: Check, request: Request, consumer: Consumer) -> Exchange:
+    """Send `request` and feed the answer to `consumer` until it has enough, ends or times out.
+
+    Cancellation passes through; everything that the network can do becomes `broken`.
+    """
+    wire = Wire(client.poll)
+    token = current.set(wire)
+    result = Exchange(wire)
+    deadlines = Deadlines(check.timeout, wire.started, consumer.streaming)
+    scope = asyncio.timeout_at(deadlines.next()[0])
+    try:
+        async with scope:
+            await _converse(client, check, request, consumer, result, deadlines, scope)
+    except TimeoutError as error:
+        result.broken = _expired(deadlines, wire) if scope.expired() else blame(error, wire)
+    except (aiohttp.ClientError, OSError, HttpProcessingError, UndecodableError) as error:
+        result.broken = blame(error, wire)
+    finally:
+        current.reset(token)
+    return result
+
+
+async def _converse(
+    client: Client,
+    check: Check,
+    request: Request,
+    consumer: Consumer,
+    result: Exchange,
+    deadlines: Deadlines,
+    scope: asyncio.Timeout,
+) -> None:
+    wire = result.wire
+
+    def connected() -> None:
+        deadlines.sent = wire.connected
+        scope.reschedule(deadlines.next()[0])
+
+    wire.on_connected = connected
+    async with client.send(check, request) as response:
+        # Frozen here: closing TLS sends once more.
+        result.sent = deadlines.sent = wire.sent
+        result.head_at = deadlines.head = wire.stamp().at
+        result.status = response.status
+        result.headers = {name.lower(): value for name, value in response.headers.items()}
+        consumer.head(response.status, result.headers, deadlines)
+        scope.reschedule(deadlines.next()[0])
+        try:
+            await _read(response, consumer, result, deadlines, scope)
+        finally:
+            _drop(response)
+
+
+async def _read(
+    response: aiohttp.ClientResponse,
+    consumer: Consumer,
+    result: Exchange,
+    deadlines: Deadlines,
+    scope: asyncio.Timeout,
+) -> None:
+    decode = Decoding(result.headers.get("content-encoding", ""))
+    progress = deadlines.progress
+    size = 0
+    while data := await response.content.readany():
+        stamp = result.wire.stamp()
+        size += len(data)
+        plain = decode(data)
+        if len(result.said) < EVIDENCE_LIMIT:
+            result.said = (result.said + plain)[:EVIDENCE_LIMIT]
+        if consumer.body(plain, stamp, deadlines):
+            return
+        if max(size, decode.size) > BODY_LIMIT:
+            result.broken = Finding(Reason.TOO_LARGE, f"a body of more than {BODY_LIMIT} bytes")
+            return
+        if deadlines.progress != progress:
+            progress = deadlines.progress
+            scope.reschedule(deadlines.next()[0])
+    consumer.end(result.wire.stamp())
+
+
+def _drop(response: aiohttp.ClientResponse) -> None:
+    """Close at once: a polite TLS goodbye to an endpoint that hangs would keep the socket open."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
+
+
+class UndecodableError(Exception):
+    """A body in an encoding that cannot be undone."""
+
+
+class Decoding:
+    """Undoes a `Content-Encoding` that was not asked for; bounded, so that no bomb unfolds."""
+
+    def __init__(self, name: str) -> None:
+        self.size = 0
+        name = name.strip().lower()
+        self._inflate = None
+        if name in {"gzip", "x-gzip", "deflate"}:
+            self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        elif name not in {"", "identity"}:
+            seen = shorten(name, 40)
+            raise UndecodableError(f"content encoding {seen!r}, though identity was asked for")
+
+    def __call__(self, data: bytes) -> bytes:
+        """The plain bytes of `data`, at most a little over `BODY_LIMIT` in all."""
+        if self._inflate is None:
+            return data
+        try:
+            plain = self._inflate.decompress(data, BODY_LIMIT + 1 - min(self.size, BODY_LIMIT))
+        except zlib.error as error:
+            raise UndecodableError(f"a broken compressed body: {error}") from error
+        self.size += len(plain)
+        return plain
+
+
+def _expired(deadlines: Deadlines, wire: Wire) -> Finding:
+    when, reason = deadlines.next()
+    late = wire.clock() - when
+    if late > LATE:
+        return Finding(Reason.STALLED, f"our event loop was {late:.1f} s late at the deadline")
+    if reason is Reason.CONNECT_TIMEOUT and wire.phase == "name resolution":
+        return Finding(Reason.DNS, f"no address after {deadlines.limits.connect:g} s")
+    limit = getattr(deadlines.limits, reason.value.removesuffix("_timeout"))
+    return Finding(reason, f"no end of {wire.phase} within {limit:g} s")
+
+
+def blame(error: BaseException, wire: Wire) -> Finding:
+    """The reason for an exception of the network stack."""
+    text = _words(error)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Finding(Reason.DNS, text)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return Finding(Reason.CONNECT, f"the proxy answered HTTP {error.status}")
+    in_handshake = wire.tls_started is not None and wire.tls_ended is None
+    if in_handshake or isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
+        return Finding(Reason.TLS, text)
+    if isinstance(error, aiohttp.ClientConnectorError) or wire.connected is None:
+        return Finding(Reason.CONNECT, text)
+    if _is_malformed(error):
+        return Finding(Reason.MALFORMED, f"not what HTTP allows: {text}")
+    return Finding(Reason.TRUNCATED, f"the connection ended early: {text}")
+
+
+def _is_malformed(error: BaseException) -> bool:
+    """Garbage where HTTP was due, as opposed to an answer that just stops."""
+    if isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionError)):
+        return False
+    if isinstance(error, aiohttp.ClientPayloadError):
+        words = f"{error} {error.__cause__!r}".lower()
+        return "not enough data" not in words and "not completed" not in words
+    kinds = (aiohttp.ClientResponseError, HttpProcessingError, UndecodableError)
+    return isinstance(error, kinds)
+
+
+def _words(error: BaseException) -> str:
+    return shorten(str(error) or type(error).__name__, 200)
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else max(0.0, end - start)
+
+
+def doubtful(wire: Wire, uncertainty: float) -> bool:
+    """Whether the token clocks of this attempt may be off by more than we vouch for."""
+    return uncertainty > MAX_DOUBT or wire.clock_moved()

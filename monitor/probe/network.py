@@ -1,0 +1,96 @@
+"""The own-network guard at work: tries its targets, remembers what they said."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from urllib.parse import urlsplit
+
+from monitor.dialects.request import plain_headers
+from monitor.dialects.signals import Request
+from monitor.model import Check, Mode, Timeouts
+from monitor.probe.client import Client
+from monitor.probe.clock import now
+from monitor.probe.consumers import PageConsumer
+from monitor.probe.exchange import exchange
+
+FRESH = 2.0
+"""Seconds for which one answer of the guard serves all who ask."""
+_TIMEOUT = Timeouts(connect=4.0, first_byte=4.0, idle=4.0, total=6.0)
+_CLUSTER = (".local", ".internal", ".svc", ".localhost", ".cluster.local", ".home.arpa", ".test")
+
+
+class Guard:
+    """Tells our own dead network from a dead provider: all targets must fail for the blame."""
+
+    def __init__(self, client: Client, targets: tuple[str, ...]) -> None:
+        self._client = client
+        self.targets = targets
+        self._lock = asyncio.Lock()
+        self._asked_at: dict[str | None, float] = {}
+        self._answers: dict[str | None, bool] = {}
+        self.ever_passed = False
+
+    @property
+    def up(self) -> bool | None:
+        """The last answer over a direct connection, None before the first or without targets."""
+        return self._answers.get(None)
+
+    async def network_up(self, proxy: str | None = None) -> bool:
+        """Whether any target answers, over the proxy that the asking check uses."""
+        async with self._lock:
+            asked = self._asked_at.get(proxy)
+            if asked is None or now().mono - asked > FRESH:
+                self._answers[proxy] = await self._try_all(proxy)
+                self._asked_at[proxy] = now().mono
+            answer = self._answers[proxy]
+            self.ever_passed = self.ever_passed or answer
+            return answer
+
+    async def to_blame(self, check: Check, *, ever_ok: bool) -> bool:
+        """Whether a failure of `check` is our own network's.
+
+        A guard that never passed may stand behind a firewall: it then only speaks for checks
+        that never worked either, so that real outages of the others still show.
+        """
+        if not check.guard or not self.targets or is_private(check.url):
+            return False
+        if await self.network_up(check.proxy):
+            return False
+        return self.ever_passed or not ever_ok
+
+    async def _try_all(self, proxy: str | None) -> bool:
+        async with asyncio.TaskGroup() as group:
+            tries = [group.create_task(self._try(target, proxy)) for target in self.targets]
+        return any(task.result() for task in tries)
+
+    async def _try(self, target: str, proxy: str | None) -> bool:
+        parts = urlsplit(target)
+        if parts.scheme == "tcp":
+            return await _tcp(parts.hostname or "", parts.port or 443)
+        check = Check("guard", Mode.WEB, "guard", target, timeout=_TIMEOUT, proxy=proxy)
+        request = Request("GET", target, plain_headers(check, {"Accept": "*/*"}))
+        seen = await exchange(self._client, check, request, PageConsumer(limit=1024))
+        # A captive portal answers plain HTTP with a redirect; over TLS it cannot pose as the host.
+        limit = 500 if parts.scheme == "https" else 300
+        return seen.status is not None and seen.status < limit
+
+
+async def _tcp(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(_TIMEOUT.connect):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.transport.abort()
+    return True
+
+
+def is_private(url: str) -> bool:
+    """Whether the URL's host lies inside our own walls, where internet targets prove nothing."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith(_CLUSTER)
+    return not address.is_global

@@ -1,0 +1,231 @@
+"""Where time is measured: socket, TLS handshake, name resolution and the event loop's poll.
+
+aiohttp hands no per-read times out, so one `Wire` per attempt travels in a context variable, and
+whoever moves bytes for the attempt notes times on it:
+
+* `StampedSocket` reads through `recvmsg` and takes the kernel's receive time (SO_TIMESTAMPNS) of
+  the last byte of each read.  It is exact however late the event loop got round to reading.
+* `StampedTLS` is the `sslobject_class` of every TLS context: it sees the handshake begin and end
+  and the peer's certificate, also one that fails verification.
+* `PollClock` is the event loop's selector.  Bytes that came before a poll would have been reported
+  by it, so it bounds from below when the first of several bytes can have arrived.
+
+Without Linux's receive times everything falls back to the monotonic clock at the read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import struct
+import sys
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from monitor.judge.reply import Stamp
+from monitor.probe.clock import clock_offset
+
+SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("qq")
+_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
+#: The layout above is that of 64-bit Linux; elsewhere reads are stamped by the monotonic clock.
+KERNEL_STAMPS = sys.platform == "linux" and sys.maxsize > 2**32
+
+CLOCK_MOVED = 1e-3
+"""Seconds by which the wall clock may move during an attempt before its stamps are distrusted."""
+MAX_DOUBT = 5e-3
+"""Seconds of uncertainty above which a token clock is marked doubtful."""
+
+
+class PollClock(selectors.DefaultSelector):
+    """The event loop's selector, noting when it polls and how long callbacks kept it away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.returned = self.floor = time.monotonic()
+        self._busiest = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        entered = time.monotonic()
+        self._busiest = max(self._busiest, entered - self.returned)
+        ready = super().select(timeout)
+        # What this poll reports arrived after the poll before, or, if it had to wait, just now.
+        waited = time.monotonic()
+        self.floor = waited if waited - entered > 50e-6 else self.returned
+        self.returned = waited
+        return ready
+
+    def busiest(self) -> float:
+        """The longest stretch (s) without a poll since the last call."""
+        longest, self._busiest = self._busiest, 0.0
+        return longest
+
+
+class Wire:
+    """The times of one attempt's connection, in monotonic seconds; None until it happened."""
+
+    __slots__ = (
+        "_offset",
+        "_poll",
+        "certificate_expires",
+        "clock",
+        "connected",
+        "dns_ended",
+        "dns_started",
+        "kernel_at",
+        "on_connected",
+        "previous_read",
+        "read_at",
+        "sent",
+        "started",
+        "tls_ended",
+        "tls_started",
+    )
+
+    def __init__(self, poll: PollClock | None = None) -> None:
+        self._poll = poll
+        self._offset = clock_offset()
+        self.clock = time.monotonic
+        self.on_connected: Callable[[], None] | None = None
+        self.started = time.monotonic()
+        self.dns_started: float | None = None
+        self.dns_ended: float | None = None
+        self.tls_started: float | None = None
+        self.tls_ended: float | None = None
+        self.connected: float | None = None
+        self.sent: float | None = None
+        self.kernel_at: float | None = None
+        self.read_at = self.previous_read = self.started
+        self.certificate_expires: float | None = None
+
+    def note_connected(self) -> None:
+        """The connection is ready, TLS included; the request is written next."""
+        self.connected = time.monotonic()
+        if self.on_connected:
+            self.on_connected()
+
+    def note_read(self, wall: float | None) -> None:
+        """A read returned bytes, the last of which the kernel received at `wall` (Unix s)."""
+        self.previous_read = self.read_at
+        self.read_at = time.monotonic()
+        self.kernel_at = None if wall is None else wall - self._offset
+
+    @property
+    def phase(self) -> str:
+        """The layer that is being worked on, in words for people."""
+        if self.dns_started is not None and self.dns_ended is None:
+            return "name resolution"
+        if self.tls_started is not None and self.tls_ended is None:
+            return "the TLS handshake"
+        return "connecting" if self.sent is None else "the answer"
+
+    def stamp(self) -> Stamp:
+        """When the bytes of the last read arrived."""
+        read = self.read_at
+        at = read if self.kernel_at is None else min(self.kernel_at, read)
+        since = self.previous_read
+        if self._poll is not None:
+            since = max(since, self._poll.floor)
+        return Stamp(at, read, min(since, at))
+
+    def clock_moved(self) -> bool:
+        """Whether the wall clock was stepped since the attempt began: kernel times are off then."""
+        return abs(clock_offset() - self._offset) > CLOCK_MOVED
+
+
+#: The attempt on whose behalf the current task moves bytes.
+current: ContextVar[Wire | None] = ContextVar("wire", default=None)
+
+
+class StampedSocket(socket.socket):
+    """A TCP socket that notes on its attempt's `Wire` when it sent and received."""
+
+    def __init__(self, family: int, kind: int, proto: int) -> None:
+        super().__init__(family, kind, proto)
+        self.wire = current.get()
+        if KERNEL_STAMPS:
+            with contextlib.suppress(OSError):
+                self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        if self.wire is None or not KERNEL_STAMPS:
+            data = super().recv(size, flags)
+            self._note(len(data), [])
+            return data
+        data, ancillary, _, _ = self.recvmsg(size, _ANCILLARY, flags)
+        self._note(len(data), ancillary)
+        return data
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        if self.wire is None or not KERNEL_STAMPS:
+            count = super().recv_into(buffer, nbytes, flags)
+            self._note(count, [])
+            return count
+        view = memoryview(buffer)[:nbytes] if nbytes else buffer
+        count, ancillary, _, _ = self.recvmsg_into([view], _ANCILLARY, flags)
+        self._note(count, ancillary)
+        return count
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        count = super().send(data, flags)
+        if self.wire is not None:
+            self.wire.sent = time.monotonic()
+        return count
+
+    def sendmsg(self, *args: Any) -> int:
+        count = super().sendmsg(*args)
+        if self.wire is not None:
+            self.wire.sent = time.monotonic()
+        return count
+
+    def _note(self, count: int, ancillary: list[tuple[int, int, bytes]]) -> None:
+        if self.wire is None or not count:
+            return
+        wall = None
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
+                wall = seconds + nanoseconds / 1e9
+        self.wire.note_read(wall)
+
+
+def open_socket(address: tuple[Any, ...]) -> socket.socket:
+    """The connector's `socket_factory`."""
+    family, kind, proto, _, _ = address
+    sock = StampedSocket(family, kind, proto)
+    sock.setblocking(False)
+    return sock
+
+
+class StampedTLS(ssl.SSLObject):
+    """A TLS session that notes handshake times and the peer's certificate on the `Wire`."""
+
+    def do_handshake(self) -> None:
+        wire = current.get()
+        if wire is None:
+            return super().do_handshake()
+        if wire.tls_started is None:
+            wire.tls_started = time.monotonic()
+        try:
+            super().do_handshake()
+        except ssl.SSLWantReadError:
+            raise
+        except ssl.SSLError:
+            wire.certificate_expires = self._unverified_expiry()
+            raise
+        wire.tls_ended = time.monotonic()
+        wire.certificate_expires = self._unverified_expiry()
+        return None
+
+    def _unverified_expiry(self) -> float | None:
+        # The public getpeercert() tells nothing before the handshake is done nor without
+        # verification; the chain the peer sent is only reachable on the wrapped object.
+        try:
+            chain = self._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
+            return float(ssl.cert_time_to_seconds(chain[0].get_info()["notAfter"]))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, ssl.SSLError):
+            return None

@@ -1,0 +1,30 @@
+"""Where to listen."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and port; `host` None means all interfaces."""
+
+    host: str | None
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """`HOST:PORT`, `[V6]:PORT` or `:PORT`; raises argparse.ArgumentTypeError otherwise."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise argparse.ArgumentTypeError(f"seen {text!r}, expected HOST:PORT")
+        return cls(host.strip("[]") or None, int(port))
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser on this machine."""
+        host = self.host
+        if host in {None, "0.0.0.0", "::"}:
+            host = "127.0.0.1"
+        return f"http://[{host}]:{self.port}/" if ":" in str(host) else f"http://{host}:{self.port}/"

@@ -1,0 +1,160 @@
+"""One round of one check: an attempt, rechecks while its meaning is open, each one told.
+
+Nothing is retried silently: every attempt goes through the state machine and is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
+from tenacity.wait import wait_exponential_jitter
+
+from monitor.judge import state
+from monitor.model import Attempt, Change, Check, Mode, Moment, Probe, Reason, Verdict
+from monitor.probe.chat import chat
+from monitor.probe.client import Client
+from monitor.probe.clock import now
+from monitor.probe.network import Guard
+from monitor.probe.page import reach, web
+
+log = logging.getLogger("monitor.round")
+
+RECHECK_MAX = 30.0
+
+
+async def attempt(client: Client, check: Check, rng: random.Random) -> Attempt:
+    """One attempt, whatever the check's mode; an exception of ours becomes `void`/`internal`."""
+    started = now()
+    try:
+        if check.mode is Mode.CHAT:
+            return await chat(client, check, rng)
+        if check.mode is Mode.WEB:
+            return await web(client, check)
+        if check.reachability is not None:
+            return await reach(client, check)
+    except Exception as error:
+        log.exception("a bug of ours in a probe", extra={"fields": {"check": check.name}})
+        detail = f"{type(error).__name__}, see the log"
+        return Attempt(check.name, started, now(), Verdict.VOID, Reason.INTERNAL, detail)
+    detail = f"{check.key_name or 'the key'} is not set, and reachability is off"
+    return Attempt(check.name, started, now(), Verdict.LIMITED, Reason.NO_KEY, detail)
+
+
+@dataclass(slots=True)
+class Watch:
+    """One check under watch: what is asked, and what is remembered of the answers."""
+
+    check: Check
+    track: state.Track
+    phase: float
+    """Monotonic seconds; see `schedule`."""
+    last: Probe | None = None
+
+
+class Rounds:
+    """Runs rounds of checks; `on_change` hears every confirmed change as it happens."""
+
+    def __init__(
+        self,
+        client: Client,
+        guard: Guard,
+        rng: random.Random,
+        sleep: Callable[[float], Awaitable[None]],
+        on_change: Callable[[Watch, Change], None],
+    ) -> None:
+        self.guard = guard
+        self.in_flight: set[str] = set()
+        """Names of the checks with an attempt under way."""
+        self.stopping = False
+        """Set at the end of the service: attempts finish, rechecks no longer begin."""
+        self._client = client
+        self._rng = rng
+        self._sleep = sleep
+        self._on_change = on_change
+
+    async def run(self, watch: Watch, delay: float = 0.0) -> Probe:
+        """One round of `watch`, which began `delay` seconds late; its track is kept up to date."""
+        attempts: list[Attempt] = []
+
+        async def once() -> Attempt:
+            seen = await self._attempt(watch, first=not attempts)
+            attempts.append(seen)
+            return seen
+
+        check = watch.check
+        confirm = check.confirm
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda seen: self._open(watch, seen)),
+            stop=_advised_to_wait_longer(check.interval)
+            | stop_after_attempt(max(confirm.down, confirm.degraded)),
+            wait=_advised(confirm.recheck),
+            sleep=self._sleep,
+            retry_error_callback=lambda call: call.outcome.result() if call.outcome else None,
+        )
+        await retrying(once)
+        ident = f"{self._rng.getrandbits(64):016x}"
+        watch.last = Probe(ident, check.name, tuple(attempts), delay)
+        return watch.last
+
+    def _open(self, watch: Watch, seen: Attempt) -> bool:
+        return not self.stopping and state.wants_recheck(watch.track, seen.verdict)
+
+    async def _attempt(self, watch: Watch, *, first: bool) -> Attempt:
+        watch.track = state.attempt_begins(watch.track, now())
+        self.in_flight.add(watch.check.name)
+        try:
+            seen = await attempt(self._client, watch.check, self._rng)
+            seen = await self._blamed(watch, seen)
+            watch.track, change = state.attempt_ends(watch.track, watch.check, seen, first=first)
+        finally:
+            self.in_flight.discard(watch.check.name)
+            # Cancelled half-way: the time is no longer in doubt.
+            watch.track = replace(watch.track, in_flight=None)
+        if change:
+            self._on_change(watch, change)
+        return seen
+
+    async def _blamed(self, watch: Watch, seen: Attempt) -> Attempt:
+        """`seen`, or the same as our own network's failure where the guard says so."""
+        check, track = watch.check, watch.track
+        if not state.would_confirm_down(track, check.confirm, seen.verdict, seen.reason):
+            return seen
+        if not await self.guard.to_blame(check, ever_ok=track.ever_ok):
+            return seen
+        detail = f"no guard target answers either ({seen.reason}: {seen.detail})"
+        return replace(seen, verdict=Verdict.VOID, reason=Reason.LOCAL_NETWORK, detail=detail)
+
+
+def _advice(call: RetryCallState) -> float | None:
+    seen = call.outcome.result() if call.outcome else None
+    return seen.retry_after if isinstance(seen, Attempt) else None
+
+
+class _advised_to_wait_longer(stop_after_attempt):
+    """Stop where the provider asks for more patience than one interval."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        advice = _advice(retry_state)
+        return advice is not None and advice > self._interval
+
+
+class _advised(wait_exponential_jitter):
+    """Back off with jitter, and never less than the provider asks for."""
+
+    def __init__(self, recheck: float) -> None:
+        super().__init__(initial=recheck, max=max(RECHECK_MAX, recheck), jitter=recheck / 4)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        return max(super().__call__(retry_state), _advice(retry_state) or 0.0)
+
+
+def fresh(check: Check, phase: float, at: Moment) -> Watch:
+    """A check about which nothing is known yet."""
+    return Watch(check, state.begin(at), phase)

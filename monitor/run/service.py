@@ -1,0 +1,274 @@
+"""The service: watches every check, keeps them in step with the configuration, tells everybody.
+
+One event loop, one task per check.  A round that fails for a bug of ours is caught in one place
+(`_keep`), logged with its traceback, and that check goes on; the others never notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from monitor.judge import state
+from monitor.model import Attempt, Change, Check, Config, Mode, Outage, Probe, State, Verdict
+from monitor.probe.client import Client
+from monitor.probe.clock import now
+from monitor.probe.network import Guard
+from monitor.probe.wire import PollClock
+from monitor.run.rounds import Rounds, Watch, fresh
+from monitor.run.schedule import next_start, phases
+from monitor.show.metrics import Metrics, StateView
+
+log = logging.getLogger("monitor")
+
+OUTAGES_KEPT = 20
+DRAIN = 8.0
+"""Seconds that running attempts are given at a stop; container engines kill after ten."""
+HOUSEKEEPING = 5.0
+GUARD_AGAIN = 60.0
+
+
+class Service:
+    """All checks of one process.  `apply` a configuration, then `run` until `stop`."""
+
+    def __init__(
+        self,
+        client: Client,
+        poll: PollClock | None,
+        metrics_of: Callable[[Callable[[], Iterable[StateView]]], Metrics],
+        rng: random.Random,
+    ) -> None:
+        self._client = client
+        self._poll = poll
+        self.metrics = metrics_of(self.views)
+        self._watches: dict[str, Watch] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._outages: dict[str, deque[Outage]] = {}
+        self._rounds = Rounds(client, Guard(client, ()), rng, asyncio.sleep, self._changed)
+        self._group: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        self._lags: deque[float] = deque(maxlen=60)
+
+    # ---------------------------------------------------------------------------- what is told
+
+    @property
+    def ready(self) -> bool:
+        return self._group is not None and not self._stopping.is_set()
+
+    def views(self) -> list[StateView]:
+        """The present state of every check; time is booked up to this moment."""
+        return [self._view(watch) for watch in list(self._watches.values())]
+
+    def last_attempts(self) -> dict[str, Attempt]:
+        """The latest attempt of every check that has had one, by name."""
+        return {name: watch.last.last for name, watch in self._watches.items() if watch.last}
+
+    def _view(self, watch: Watch) -> StateView:
+        # Only certain time is shown, so a scrape never shows what a confirmation takes back.
+        track, _ = state.tick(watch.track, watch.check, now())
+        closed = tuple(self._outages.get(watch.check.name, ()))
+        outages = (*closed, track.outage) if track.outage else closed
+        return StateView(watch.check, track.state, track.since, track.seconds, outages)
+
+    # -------------------------------------------------------------------------- configuration
+
+    def apply(self, config: Config) -> None:
+        """Follow `config`: unchanged checks keep state, streaks, counters and phase."""
+        wanted = {check.name: _effective(check) for check in config.checks}
+        for name in [name for name in self._watches if name not in wanted]:
+            self._forget(name)
+        if config.guard_targets != self._rounds.guard.targets:
+            self._rounds.guard = Guard(self._client, config.guard_targets)
+        new = [check for check in wanted.values() if self._is_new(check)]
+        at, starts = now(), phases(new)
+        for check in new:
+            self._forget(check.name)
+            self._watches[check.name] = fresh(check, at.mono + starts[check.name], at)
+            self.metrics.add(check)
+            self._launch(check.name)
+
+    def _is_new(self, check: Check) -> bool:
+        """Whether `check` starts from nothing; one that only changed in passing keeps its state."""
+        watch = self._watches.get(check.name)
+        if watch is None:
+            return True
+        old = watch.check
+        if old == check:
+            return False
+        if (old.labels3, old.mode, old.url, old.protocol) != (
+            check.labels3,
+            check.mode,
+            check.url,
+            check.protocol,
+        ):
+            return True
+        watch.check = check
+        self.metrics.describe(check)
+        return False
+
+    def _forget(self, name: str) -> None:
+        watch = self._watches.pop(name, None)
+        if watch is None:
+            return
+        task = self._tasks.pop(name, None)
+        if task:
+            task.cancel()
+        self._outages.pop(name, None)
+        self.metrics.remove(name)
+
+    # ------------------------------------------------------------------------------- at work
+
+    async def run(self) -> None:
+        """Probe until `stop`; then let running attempts finish for a while."""
+        _calm_garbage_collector()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for name in self._watches:
+                    self._launch(name)
+                chores = [
+                    group.create_task(chore())
+                    for chore in (self._ask_guard, self._sample_lag, self._housekeeping)
+                ]
+                await self._stopping.wait()
+                for chore in chores:
+                    chore.cancel()
+                await self._drain()
+        finally:
+            self._group = None
+
+    def stop(self) -> None:
+        """Begin a graceful end; `run` returns when it is done."""
+        self._stopping.set()
+
+    async def _drain(self) -> None:
+        self._rounds.stopping = True
+        running = set(self._rounds.in_flight)
+        for name, task in self._tasks.items():
+            if name not in running:
+                task.cancel()
+        log.info("stopping", extra={"fields": {"attempts_running": len(running)}})
+        tasks = [self._tasks[name] for name in running if name in self._tasks]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=DRAIN)
+            for task in late:
+                task.cancel()
+
+    def _launch(self, name: str) -> None:
+        if self._group and not self._stopping.is_set():
+            self._tasks[name] = self._group.create_task(self._keep(self._watches[name]))
+
+    async def _keep(self, watch: Watch) -> None:
+        """The life of one check: sleep to the next start, run a round, tell, repeat."""
+        due = watch.phase
+        while not self._stopping.is_set():
+            await asyncio.sleep(max(0.0, due - now().mono))
+            delay = max(0.0, now().mono - due)
+            try:
+                await self._round(watch, delay)
+            except Exception:
+                log.exception(
+                    "a bug of ours in a round", extra={"fields": {"check": watch.check.name}}
+                )
+            due = next_start(watch.check, watch.track.state, watch.phase, due, now().mono)
+
+    async def _round(self, watch: Watch, delay: float) -> None:
+        probe = await self._rounds.run(watch, delay)
+        if self._watches.get(watch.check.name) is watch:
+            self.metrics.observe(watch.check, probe)
+            self.metrics.set_guard(self._rounds.guard.up)
+            _log_probe(probe)
+
+    def _changed(self, watch: Watch, change: Change) -> None:
+        if self._watches.get(change.check) is not watch:
+            return
+        if change.outage and change.outage.ended:
+            kept = self._outages.setdefault(change.check, deque(maxlen=OUTAGES_KEPT))
+            kept.append(change.outage)
+        self.metrics.change(change)
+        _log_change(change)
+
+    # -------------------------------------------------------------------------------- chores
+
+    async def _ask_guard(self) -> None:
+        """Try the guard at start, and again while it fails, so that its word is never old."""
+        warned = False
+        while True:
+            guard = self._rounds.guard
+            up = await guard.network_up() if guard.targets else None
+            self.metrics.set_guard(up)
+            if up is False and not warned:
+                warned = True
+                log.warning(
+                    "no guard target answers: outages of checks that never worked cannot be told "
+                    "from our own network's",
+                    extra={"fields": {"targets": " ".join(guard.targets)}},
+                )
+            await asyncio.sleep(GUARD_AGAIN)
+
+    async def _sample_lag(self) -> None:
+        while self._poll is not None:
+            await asyncio.sleep(1.0)
+            self._lags.append(self._poll.busiest())
+            self.metrics.set_lag(max(self._lags))
+            self.metrics.set_in_flight(len(self._rounds.in_flight))
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING)
+            at = now()
+            for watch in list(self._watches.values()):
+                watch.track, change = state.tick(watch.track, watch.check, at)
+                if change:
+                    self._changed(watch, change)
+
+
+def _effective(check: Check) -> Check:
+    """A keyless chat check keeps the rhythm of its free tier."""
+    if check.mode is Mode.REACHABILITY and check.reachability:
+        return replace(check, interval=check.reachability.interval)
+    return check
+
+
+def _calm_garbage_collector() -> None:
+    """Full collections over a thousand live streams stall the loop by tens of milliseconds."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 1_000)
+
+
+def _log_change(change: Change) -> None:
+    fields = {
+        "check": change.check,
+        "before": change.before.value,
+        "after": change.after.value,
+        "reason": change.reason.value if change.reason else None,
+        "detail": change.detail,
+    }
+    if change.outage and change.outage.ended:
+        fields["outage_seconds"] = f"{change.outage.seconds(change.at):.0f}"
+    calm = change.after in {State.UP, State.UNKNOWN, State.MAINTENANCE}
+    log.log(logging.INFO if calm else logging.WARNING, "state changed", extra={"fields": fields})
+
+
+def _log_probe(probe: Probe) -> None:
+    last = probe.last
+    fields = {
+        "check": probe.check,
+        "probe_id": probe.id,
+        "verdict": last.verdict.value,
+        "reason": last.reason.value if last.reason else None,
+        "detail": last.detail,
+        "status": last.status,
+        "request_id": last.request_id,
+        "attempts": len(probe.attempts),
+        "first_token": last.phases.first_token,
+        "seconds": round(last.seconds, 6),
+    }
+    level = logging.DEBUG if last.verdict is Verdict.OK else logging.INFO
+    log.log(level, "probe", extra={"fields": fields})
