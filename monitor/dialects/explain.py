@@ -19,7 +19,8 @@ import orjson
 from monitor.dialects.signals import Problem
 from monitor.model import Reason
 
-SAID_LIMIT = 300
+SAID_LIMIT = 4096
+"""Characters kept of a provider's words here; shortened for people only after secrets are removed."""
 
 #: Codes and types as vendors write them (lower case) and what they mean.
 CODES: Mapping[str, Reason] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from monitor.model import ChatExpect, Check, Expecting
 
-ANSWER_SHOWN = 80
+ANSWER_SHOWN = 1000
 
 
 @dataclass(frozen=True, slots=True)

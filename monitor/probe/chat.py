@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 from monitor.dialects import DIALECTS
+from monitor.dialects.explain import shorten
 from monitor.dialects.headers import headroom, request_id
 from monitor.judge.cost import cost
 from monitor.judge.expect import Question, question
@@ -18,6 +19,9 @@ from monitor.probe.clock import now
 from monitor.probe.consumers import ChatConsumer
 from monitor.probe.exchange import Exchange, doubtful, exchange
 from monitor.redact import redact
+
+EVIDENCE_LIMIT = 2048
+DETAIL_LIMIT = 300
 
 
 async def chat(client: Client, check: Check, rng: random.Random) -> Attempt:
@@ -40,7 +44,7 @@ async def chat(client: Client, check: Check, rng: random.Random) -> Attempt:
         ended=ended,
         verdict=finding.verdict,
         reason=finding.reason,
-        detail=_scrubbed(finding.detail, check),
+        detail=told(check, finding.detail),
         status=seen.status,
         request_id=request_id(seen.headers) or reply.identity.request_id,
         model=reply.identity.model,
@@ -86,11 +90,12 @@ def evidence(check: Check, finding: Finding, seen: Exchange) -> str | None:
     """The first 2 KiB of what a bad answer said, secrets removed."""
     if finding.verdict is Verdict.OK or not seen.said:
         return None
-    return _scrubbed(seen.said.decode("utf-8", "replace"), check)
+    return redact(seen.said.decode("utf-8", "replace"), check_secrets(check))[:EVIDENCE_LIMIT]
 
 
-def _scrubbed(text: str | None, check: Check) -> str | None:
-    return redact(text, check_secrets(check)) if text else text
+def told(check: Check, detail: str | None) -> str | None:
+    """A finding's detail as it may be shown: secrets removed first, then shortened."""
+    return shorten(redact(detail, check_secrets(check)), DETAIL_LIMIT) if detail else None
 
 
 def check_secrets(check: Check) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ from monitor.probe.wire import MAX_DOUBT, Wire, current
 
 BODY_LIMIT = 4 << 20
 """Bytes of one body that are read at most; a probe asks for a few tokens."""
-EVIDENCE_LIMIT = 2048
+SAID_LIMIT = 4096
+"""Bytes of a body kept for the evidence: more than is shown, so that no secret is cut in two."""
 LATE = 1.0
 """Seconds by which a deadline may fire late before the event loop itself is to blame."""
 
@@ -134,8 +135,8 @@ async def _read(
         stamp = result.wire.stamp()
         size += len(data)
         plain = decode(data)
-        if len(result.said) < EVIDENCE_LIMIT:
-            result.said = (result.said + plain)[:EVIDENCE_LIMIT]
+        if len(result.said) < SAID_LIMIT:
+            result.said = (result.said + plain)[:SAID_LIMIT]
         if consumer.body(plain, stamp, deadlines):
             return
         if max(size, decode.size) > BODY_LIMIT:
@@ -223,7 +224,7 @@ def _is_malformed(error: BaseException) -> bool:
 
 
 def _words(error: BaseException) -> str:
-    return shorten(str(error) or type(error).__name__, 200)
+    return shorten(str(error) or type(error).__name__)
 
 
 def _between(start: float | None, end: float | None) -> float | None:

@@ -14,12 +14,11 @@ from monitor.dialects.signals import Request
 from monitor.judge.pages import reach_finding, web_finding
 from monitor.judge.verdict import Finding, speed_finding
 from monitor.model import Attempt, Check, Moment, Reason
-from monitor.probe.chat import check_secrets, evidence
+from monitor.probe.chat import evidence, told
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.consumers import PageConsumer
 from monitor.probe.exchange import Exchange, exchange
-from monitor.redact import redact
 
 MAX_REDIRECTS = 5
 
@@ -85,7 +84,6 @@ def _target(check: Check, url: str, seen: Exchange) -> str | None:
 def _attempt(
     check: Check, started: Moment, ended: Moment, seen: Exchange, finding: Finding
 ) -> Attempt:
-    detail = finding.detail
     kept = None if finding.reason is Reason.NO_KEY else evidence(check, finding, seen)
     return Attempt(
         check=check.name,
@@ -93,7 +91,7 @@ def _attempt(
         ended=ended,
         verdict=finding.verdict,
         reason=finding.reason,
-        detail=redact(detail, check_secrets(check)) if detail else None,
+        detail=told(check, finding.detail),
         status=seen.status,
         request_id=request_id(seen.headers),
         phases=seen.connection_phases(),

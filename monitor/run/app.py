@@ -1,0 +1,119 @@
+"""From a configuration to a running service: event loop, HTTP, signals, a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from monitor import __version__
+from monitor.model import Config
+from monitor.probe.client import Client
+from monitor.probe.clock import now
+from monitor.probe.wire import PollClock
+from monitor.run.address import Address
+from monitor.run.lock import DataDir
+from monitor.run.reload import Reloader
+from monitor.run.service import Service
+from monitor.show.metrics import Metrics
+from monitor.show.server import build_app
+
+log = logging.getLogger("monitor")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line decided."""
+
+    listen: Address
+    data_dir: Path
+    lifecycle: bool = False
+    config_path: Path | None = None
+    """The file to follow; None where there is none to reload (the demo)."""
+
+
+def serve(config: Config, load: Callable[[], Config], settings: Settings) -> None:
+    """Run the service until SIGTERM or SIGINT.
+
+    Raises DataDirError where the data directory is in use, OSError where the address is.
+    """
+    data_dir = DataDir(settings.data_dir)
+    poll = PollClock()
+    try:
+        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
+            runner.run(_serve(config, load, settings, poll))
+    finally:
+        data_dir.close()
+
+
+async def _serve(
+    config: Config, load: Callable[[], Config], settings: Settings, poll: PollClock
+) -> None:
+    _raise_file_limit()
+    async with Client(poll) as client:
+        service = Service(client, poll, lambda views: Metrics(__version__, views), random.Random())
+        service.apply(config)
+        service.metrics.reloaded(True, now().wall)
+        reloader = _reloader(config, load, settings, service)
+        app = build_app(
+            render=service.metrics.render,
+            ready=lambda: service.ready,
+            views=service.page,
+            reload=reloader.reload if settings.lifecycle and reloader else None,
+            version=__version__,
+        )
+        async with _listening(app, settings.listen), asyncio.TaskGroup() as group:
+            _on_signals(service, reloader, group)
+            watcher = group.create_task(reloader.watch()) if reloader else None
+            log.info("serving", extra={"fields": {"url": settings.listen.url}})
+            await service.run()
+            if watcher:
+                watcher.cancel()
+    log.info("stopped")
+
+
+def _reloader(
+    config: Config, load: Callable[[], Config], settings: Settings, service: Service
+) -> Reloader | None:
+    if settings.config_path is None:
+        return None
+
+    def done(good: bool) -> None:
+        service.metrics.reloaded(good, now().wall)
+
+    return Reloader(settings.config_path, load, service.apply, done, config)
+
+
+def _on_signals(service: Service, reloader: Reloader | None, group: asyncio.TaskGroup) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop)
+    if reloader:
+        loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reloader.reload()))
+
+
+@contextlib.asynccontextmanager
+async def _listening(app: web.Application, listen: Address):  # type: ignore[no-untyped-def]
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, listen.host, listen.port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _raise_file_limit() -> None:
+    """Every probe in flight holds a socket; the soft limit of 1024 is a relic of select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

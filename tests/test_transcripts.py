@@ -1,0 +1,128 @@
+"""Every transcript, three ways: cut into any reads, judged without a network, and over a socket."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from monitor.dialects import DIALECTS
+from monitor.judge.pages import chat_finding
+from monitor.judge.reply import Reply, Stamp
+from monitor.judge.verdict import Finding
+from monitor.model import Reason
+from monitor.probe import chat as chat_module
+from monitor.probe.client import Client
+from tests.making import ASKED
+from tests.serving import END, always, chunk, head, serving
+from tests.transcripts import STREAMS, TRANSCRIPTS, Transcript
+
+BROKEN = Finding(Reason.TRUNCATED, "cut")
+
+
+def fed(transcript: Transcript, reads: list[bytes], *, ended: bool = True) -> Reply:
+    reply = Reply(DIALECTS[transcript.dialect])
+    for number, data in enumerate(reads):
+        if reply.feed(data, Stamp(number, number, number)):
+            return reply
+    if ended:
+        reply.end(Stamp(len(reads), len(reads), len(reads)))
+    return reply
+
+
+def finding(transcript: Transcript, reply: Reply | None, broken: Finding | None) -> tuple[Finding, float | None]:
+    dialect = DIALECTS[transcript.dialect]
+    page = transcript.body if reply is None else None
+    return chat_finding(
+        transcript.check(), ASKED, transcript.status, transcript.headers, page,
+        reply or Reply(dialect), broken, 1_795_000_000.0,
+    )  # fmt: skip
+
+
+def facts(reply: Reply) -> tuple[object, ...]:
+    """All that a verdict can depend on, times aside."""
+    return (reply.answer, reply.outputs, reply.reasoned, reply.finish, reply.tokens,
+            reply.identity, reply.done, reply.problem)  # fmt: skip
+
+
+def points(body: bytes) -> list[int]:
+    """Every cut of a short body; of a long one the ends and a spread sample."""
+    if len(body) <= 4000:
+        return list(range(len(body) + 1))
+    sample = random.Random(len(body)).sample(range(len(body)), 400)
+    return sorted({*range(200), *range(len(body) - 200, len(body) + 1), *sample})
+
+
+by_name = pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda one: f"{one.dialect}-{one.name}")
+streams = pytest.mark.parametrize("transcript", STREAMS, ids=lambda one: f"{one.dialect}-{one.name}")
+
+
+@streams
+def test_the_reads_into_which_a_stream_is_cut_change_nothing(transcript: Transcript) -> None:
+    body = transcript.body
+    whole = facts(fed(transcript, [body]))
+    assert facts(fed(transcript, [body[i : i + 1] for i in range(len(body))])) == whole
+    for point in points(body):
+        assert facts(fed(transcript, [body[:point], body[point:]])) == whole, point
+
+
+@streams
+def test_a_stream_cut_short_anywhere_is_never_ok(transcript: Transcript) -> None:
+    body = transcript.body
+    for point in points(body):
+        reply = fed(transcript, [body[:point]], ended=False)
+        if reply.done or not transcript.check().done_marker:
+            continue
+        seen, _ = finding(transcript, reply, BROKEN)
+        assert seen.verdict != "ok", point
+
+
+@by_name
+def test_a_transcript_means_what_it_says(transcript: Transcript) -> None:
+    dialect = DIALECTS[transcript.dialect]
+    streaming = 200 <= transcript.status < 300 and dialect.streams(
+        transcript.headers.get("content-type", "")
+    )
+    reply = fed(transcript, [transcript.body], ended=transcript.end == "eof") if streaming else None
+    broken = BROKEN if transcript.end == "cut" else None
+    seen, wait = finding(transcript, reply, broken)
+    expect = transcript.expect
+    assert (seen.verdict, seen.reason) == (expect["verdict"], expect.get("reason")), seen.detail
+    assert seen.reason is None or seen.detail, "a reason without a word of explanation"
+    if "retry_after" in expect:
+        assert wait == expect["retry_after"]
+    if reply is not None:
+        check_reply(expect, reply)
+
+
+def check_reply(expect: dict[str, object], reply: Reply) -> None:
+    for fact in ("answer", "outputs", "reasoned"):
+        if fact in expect:
+            assert getattr(reply, fact) == expect[fact], fact
+    if "model" in expect:
+        assert reply.identity.model == expect["model"]
+    if "tokens" in expect:
+        wanted = expect["tokens"]
+        used = reply.tokens
+        if wanted is None:
+            assert used is None
+        else:
+            assert isinstance(wanted, dict)
+            assert used is not None
+            assert {k: v for k, v in (("input", used.input), ("output", used.output),
+                    ("reasoning", used.reasoning), ("cached", used.cached)) if v is not None} == wanted  # fmt: skip
+
+
+@by_name
+async def test_a_transcript_over_a_socket_gives_the_same_verdict(
+    transcript: Transcript, client: Client, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_module, "question", lambda _check, _rng: ASKED)
+    answer = head(transcript.status, transcript.headers) + chunk(transcript.body)
+    if transcript.end == "eof":
+        answer += END
+    async with serving(always(answer, hold=transcript.end == "open")) as port:
+        seen = await chat_module.chat(client, transcript.check(f"http://127.0.0.1:{port}/v1"), rng)
+    expect = transcript.expect
+    assert (seen.verdict, seen.reason) == (expect["verdict"], expect.get("reason")), seen.detail
+    assert seen.status == transcript.status
