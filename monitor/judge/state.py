@@ -5,11 +5,12 @@ Streaks of attempts confirm states (`Confirm` holds the lengths):
     failed streak   failed                 broken by ok, slow, wrong       confirms down
     bad streak      failed, slow, wrong    broken by ok                    confirms degraded
     limited streak  limited                broken by all but void          confirms limited
-    ok streak       ok                     broken by all but void          confirms up
-    answering       ok, slow, wrong        broken by failed and limited    ends an outage as degraded
+    ok streak       ok                     broken by all others            confirms up
+    answering       ok, slow, wrong        broken by all others            ends an outage as degraded
 
-`void` makes the state `unknown` at once and touches no streak, with one exception: where our own
-network was to blame, the failures before it prove nothing and the bad streaks start again.
+`void` makes the state `unknown` at once and neither extends nor breaks a bad streak, with one
+exception: where our own network was to blame, the failures before it prove nothing and the bad
+streaks start again.
 
 Time is booked to a state only when it is certain: from the start of an attempt in flight, or of a
 streak that opposes the state, time is pending.  A confirmation books it to the new state in one
@@ -170,6 +171,7 @@ def _streaks(track: Track, attempt: Attempt) -> Track:
         case Verdict.LIMITED:
             return replace(track, limited=grow(track.limited), ok=None, answering=None)
         case Verdict.VOID:
+            track = replace(track, ok=None, answering=None)
             ours = attempt.reason is Reason.LOCAL_NETWORK
             return replace(track, failed=None, bad=None) if ours else track
 

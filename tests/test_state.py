@@ -1,0 +1,279 @@
+"""The state machine as scripts: a string of attempts in, the confirmed changes out.
+
+U ok, S slow, W wrong, D failed (connect), L limited, V void (stalled), N void (own network).
+One attempt begins every 10 s and takes 1 s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.judge import state
+from monitor.judge.state import Track
+from monitor.model import (
+    REASONS,
+    Attempt,
+    Change,
+    Check,
+    Confirm,
+    Fault,
+    Moment,
+    Ratio,
+    Reason,
+    State,
+    Verdict,
+)
+from tests.making import chat_check
+
+LETTERS: dict[str, tuple[Verdict, Reason | None]] = {
+    "U": (Verdict.OK, None),
+    "S": (Verdict.SLOW, Reason.SLOW_TOTAL),
+    "W": (Verdict.WRONG, Reason.WRONG_ANSWER),
+    "D": (Verdict.FAILED, Reason.CONNECT),
+    "L": (Verdict.LIMITED, Reason.AUTH),
+    "V": (Verdict.VOID, Reason.STALLED),
+    "N": (Verdict.VOID, Reason.LOCAL_NETWORK),
+}
+CHECK = chat_check(interval=10.0)
+START = Moment(1_795_000_000.0, 500.0)
+
+
+def at(seconds: float) -> Moment:
+    return START.plus(seconds)
+
+
+def run(script: str, check: Check = CHECK) -> tuple[Track, list[Change]]:
+    track, changes = state.begin(START), []
+    for number, letter in enumerate(script):
+        started = at(10.0 * number)
+        verdict, reason = LETTERS[letter]
+        track = state.attempt_begins(track, started)
+        attempt = Attempt(check.name, started, started.plus(1), verdict, reason)
+        track, change = state.attempt_ends(track, check, attempt, first=True)
+        if change:
+            changes.append(change)
+    return track, changes
+
+
+def told(changes: list[Change]) -> list[tuple[str, float, float]]:
+    """State, where it begins and when it was confirmed, in seconds from the start."""
+    return [(c.after.value, c.since.mono - 500, c.at.mono - 500) for c in changes]
+
+
+SCRIPTS: list[tuple[str, list[tuple[str, float, float]]]] = [
+    ("U", [("up", 0, 1)]),
+    ("UU", [("up", 0, 1)]),
+    ("UDU", [("up", 0, 1)]),
+    ("UDDU", [("up", 0, 1)]),
+    ("UDDD", [("up", 0, 1), ("down", 10, 31)]),
+    ("DDD", [("down", 0, 21)]),
+    ("UDDDU", [("up", 0, 1), ("down", 10, 31)]),
+    ("UDDDUU", [("up", 0, 1), ("down", 10, 31), ("up", 40, 51)]),
+    ("UDDDUDUU", [("up", 0, 1), ("down", 10, 31), ("up", 60, 71)]),
+    ("USSS", [("up", 0, 1), ("degraded", 10, 31)]),
+    ("UWSW", [("up", 0, 1), ("degraded", 10, 31)]),
+    ("USSU", [("up", 0, 1)]),
+    ("USDS", [("up", 0, 1), ("degraded", 10, 31)]),
+    ("USSSUU", [("up", 0, 1), ("degraded", 10, 31), ("up", 40, 51)]),
+    ("USSSDDD", [("up", 0, 1), ("degraded", 10, 31), ("down", 40, 61)]),
+    ("UDDDSSS", [("up", 0, 1), ("down", 10, 31), ("degraded", 40, 61)]),
+    ("UDDDSUU", [("up", 0, 1), ("down", 10, 31), ("up", 50, 61)]),
+    ("L", []),
+    ("LL", [("limited", 0, 11)]),
+    ("ULL", [("up", 0, 1), ("limited", 10, 21)]),
+    ("LLUU", [("limited", 0, 11), ("up", 20, 21)]),
+    ("ULULUL", [("up", 0, 1)]),
+    ("UV", [("up", 0, 1), ("unknown", 10, 11)]),
+    ("UVU", [("up", 0, 1), ("unknown", 10, 11)]),
+    ("UVUU", [("up", 0, 1), ("unknown", 10, 11), ("up", 20, 31)]),
+    ("VVVV", []),
+    ("NNNNNN", []),
+]
+
+
+@pytest.mark.parametrize(("script", "expected"), SCRIPTS, ids=[script for script, _ in SCRIPTS])
+def test_a_script_gives_its_changes(script: str, expected: list[tuple[str, float, float]]) -> None:
+    assert told(run(script)[1]) == expected
+
+
+def test_void_and_limited_neither_extend_nor_break_a_failed_streak() -> None:
+    assert run("UDDLD")[1][-1].after is State.DOWN
+    assert run("UDDLL")[1][-1].after is State.LIMITED
+    _, changes = run("UDDVD")
+    assert [change.after for change in changes] == [State.UP, State.UNKNOWN, State.DOWN]
+
+
+def test_failures_in_our_own_dead_network_prove_nothing_afterwards() -> None:
+    _, changes = run("UDDND")
+    assert State.DOWN not in [change.after for change in changes]
+
+
+def test_an_outage_runs_from_the_first_failure_to_the_first_good_answer() -> None:
+    _, changes = run("UDDDDUU")
+    opened, closed = changes[1].outage, changes[2].outage
+    assert opened is not None and closed is not None
+    assert opened.id == closed.id
+    assert opened.started == at(10)
+    assert opened.confirmed == at(31)
+    assert opened.ended is None
+    assert closed.ended == at(50)
+    assert closed.seconds(at(999)) == 40
+    assert closed.reason is Reason.CONNECT
+
+
+def test_an_outage_outlives_unknown_and_limited() -> None:
+    track, changes = run("UDDDVDLL")
+    assert track.outage is not None
+    assert sum(1 for change in changes if change.outage) == 1
+    _, changes = run("UDDDVDLLUU")
+    assert changes[-1].outage is not None
+    assert changes[-1].outage.ended == at(80)
+
+
+def test_a_partial_outage_is_degraded_until_it_is_over() -> None:
+    _, changes = run("UDUDUDUUDUUDUU")
+    assert [change.after for change in changes] == [State.UP, State.DEGRADED]
+    _, changes = run("UDUDUDUUUUUUUUUUUU")
+    assert [change.after for change in changes] == [State.UP, State.DEGRADED, State.UP]
+
+
+def test_the_failures_of_an_outage_do_not_linger_as_a_partial_one() -> None:
+    _, changes = run("U" + "D" * 12 + "UU")
+    assert [change.after for change in changes] == [State.UP, State.DOWN, State.UP]
+
+
+def test_rechecks_do_not_count_towards_the_ratio() -> None:
+    track = run("U")[0]
+    for number in range(4):
+        attempt = Attempt("c", at(20 + number), at(20.5 + number), Verdict.SLOW, Reason.SLOW_TOTAL)
+        ok = replace(attempt, verdict=Verdict.OK, reason=None)
+        track, _ = state.attempt_ends(track, CHECK, attempt, first=False)
+        track, change = state.attempt_ends(track, CHECK, ok, first=False)
+        assert change is None
+
+
+def test_thresholds_are_the_checks_own() -> None:
+    eager = replace(CHECK, confirm=Confirm(down=1, up=1, degraded=1, limited=1))
+    assert [c.after.value for c in run("UDUSUL", eager)[1]] == [
+        "up", "down", "up", "degraded", "up", "limited",
+    ]  # fmt: skip
+
+
+def test_no_attempt_for_three_intervals_is_unknown() -> None:
+    check = replace(CHECK, interval=60.0)
+    track, _ = run("U", check)
+    track, change = state.tick(track, check, at(1 + 180))
+    assert change is None
+    track, change = state.tick(track, check, at(1 + 181))
+    assert change is not None
+    assert change.after is State.UNKNOWN
+    assert track.seconds[State.UP] == pytest.approx(182)
+
+
+def test_time_in_doubt_is_booked_to_nobody_until_it_is_decided() -> None:
+    track, _ = run("UDD")
+    track, _ = state.tick(track, CHECK, at(25))
+    assert sum(track.seconds.values()) == pytest.approx(10)
+    refuted, _ = state.tick(run("UDDU")[0], CHECK, at(35))
+    assert refuted.seconds[State.UP] == pytest.approx(35)
+    confirmed, _ = state.tick(run("UDDD")[0], CHECK, at(35))
+    assert confirmed.seconds[State.DOWN] == pytest.approx(25)
+
+
+def test_a_scrape_during_an_attempt_does_not_book_what_the_attempt_may_disprove() -> None:
+    track, _ = run("U")
+    track = state.attempt_begins(track, at(10))
+    seen, _ = state.tick(track, CHECK, at(14))
+    assert seen.seconds[State.UP] == pytest.approx(10)
+
+
+def test_only_network_reasons_that_would_confirm_ask_the_guard() -> None:
+    asks = state.would_confirm_down
+    track = run("UDD")[0]
+    confirm = CHECK.confirm
+    assert asks(track, confirm, Verdict.FAILED, Reason.CONNECT)
+    assert not asks(track, confirm, Verdict.FAILED, Reason.SERVER_ERROR)
+    assert not asks(run("UD")[0], confirm, Verdict.FAILED, Reason.CONNECT)
+    assert not asks(run("UDDD")[0], confirm, Verdict.FAILED, Reason.CONNECT)
+    assert not asks(track, confirm, Verdict.OK, None)
+
+
+def test_every_reason_is_in_the_one_table() -> None:
+    assert set(REASONS) == set(Reason)
+    ours = {reason for reason, (fault, _) in REASONS.items() if fault is Fault.US}
+    assert ours == {reason for reason, (_, verdict) in REASONS.items() if verdict is Verdict.VOID}
+
+
+# ------------------------------------------------------------------------------- properties
+
+scripts = st.text(alphabet="UUUDDDSWLVN", min_size=1, max_size=80)
+confirms = st.builds(
+    Confirm,
+    down=st.integers(1, 4),
+    degraded=st.integers(1, 4),
+    limited=st.integers(1, 3),
+    up=st.integers(1, 3),
+    ratio=st.builds(Ratio, bad=st.integers(2, 4), of=st.integers(4, 10)),
+)
+
+
+@given(scripts, confirms)
+def test_booked_time_and_time_in_doubt_are_all_the_time(script: str, confirm: Confirm) -> None:
+    track, _ = run(script, replace(CHECK, confirm=confirm))
+    now = at(10.0 * len(script) + 3)
+    track, _ = state.tick(track, CHECK, now)
+    pending = now.mono - track.booked.mono
+    assert pending >= 0
+    assert sum(track.seconds.values()) + pending == pytest.approx(now.mono - START.mono)
+
+
+@given(st.text(alphabet="UDSW", min_size=1, max_size=80))
+def test_down_seconds_are_the_lengths_of_the_outages(script: str) -> None:
+    track, changes = run(script)
+    now = at(10.0 * len(script) + 1000)
+    closed = [c.outage.seconds(now) for c in changes if c.outage and c.outage.ended]
+    settled, _ = run(script + "UUUUUUUUUUUU")
+    closed_all = [
+        c.outage.seconds(now)
+        for c in run(script + "UUUUUUUUUUUU")[1]
+        if c.outage and c.outage.ended
+    ]
+    assert settled.outage is None
+    assert settled.seconds[State.DOWN] == pytest.approx(sum(closed_all))
+    assert len(closed) <= len(closed_all)
+    assert track.seconds[State.DOWN] <= settled.seconds[State.DOWN]
+
+
+@given(scripts, confirms)
+def test_outages_never_overlap_and_never_end_before_they_begin(script: str, confirm: Confirm) -> None:
+    _, changes = run(script, replace(CHECK, confirm=confirm))
+    last_end = START.mono
+    for change in changes:
+        outage = change.outage
+        if outage is None:
+            continue
+        assert outage.started.mono >= last_end
+        if outage.ended:
+            assert outage.ended.mono >= outage.started.mono
+            last_end = outage.ended.mono
+
+
+@given(st.text(alphabet="UVLNSW", max_size=80), confirms)
+def test_nothing_but_failures_leads_to_down(script: str, confirm: Confirm) -> None:
+    _, changes = run(script, replace(CHECK, confirm=confirm))
+    assert State.DOWN not in [change.after for change in changes]
+
+
+@given(scripts, confirms)
+def test_changes_are_real_and_in_order(script: str, confirm: Confirm) -> None:
+    _, changes = run(script, replace(CHECK, confirm=confirm))
+    before = State.UNKNOWN
+    for change in changes:
+        assert change.before is before
+        assert change.after is not before
+        assert change.since.mono <= change.at.mono
+        before = change.after
