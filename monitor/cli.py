@@ -46,7 +46,9 @@ class _Options:
     def flag(self, name: str, text: str) -> None:
         twin = _twin(name)
         on = self._env.get(twin, "").lower() in {"1", "true", "yes", "on"}
-        self._parser.add_argument(name, action="store_true", default=on, help=f"{text} (env {twin})")
+        self._parser.add_argument(
+            name, action="store_true", default=on, help=f"{text} (env {twin})"
+        )
 
     def config(self) -> None:
         self.add("--config", "checks.yaml", "the checks: a file, or a directory of *.yaml")
@@ -102,7 +104,10 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
 
     options = command("simulate", commands.simulate, "just the simulated providers")
     options._parser.add_argument(
-        "scenario", nargs="?", default="healthy", metavar="SCENARIO",
+        "scenario",
+        nargs="?",
+        default="healthy",
+        metavar="SCENARIO",
         help="a behaviour, a provider of the demo's story, or a YAML file (default healthy)",
     )
     options.add("--listen", "127.0.0.1:9818", "where to listen", type=Address.parse)

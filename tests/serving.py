@@ -10,10 +10,13 @@ Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitabl
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: Handler, **options: object) -> AsyncIterator[int]:
+async def serving(
+    handler: Handler, *, raw: bool = False, **options: object
+) -> AsyncIterator[int]:
     """Serve on a loopback port of the system's choice; yields the port.
 
-    `handler` gets the request (head and body) and the connection, which is closed after it.
+    `handler` gets the request (head and body; whatever comes first if `raw`) and the connection,
+    which is closed after it.
     """
     tasks: set[asyncio.Task[None]] = set()
 
@@ -22,12 +25,13 @@ async def serving(handler: Handler, **options: object) -> AsyncIterator[int]:
         assert task is not None
         tasks.add(task)
         try:
-            await handler(await request(reader), reader, writer)
+            first = await (reader.read(65536) if raw else request(reader))
+            await handler(first, reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client went away, or the test is over
         finally:
             tasks.discard(task)
-            writer.close()
+            writer.transport.abort() if raw else writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, **options)  # type: ignore[arg-type]
     try:
@@ -69,7 +73,9 @@ EVENTS = {"Content-Type": "text/event-stream"}
 def always(answer: bytes, *, hold: bool = False) -> Handler:
     """Write `answer` and close, or hold the connection open."""
 
-    async def handler(_request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handler(
+        _request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(answer)
         await writer.drain()
         if hold:

@@ -44,7 +44,9 @@ async def seen(client: Client, handler: Handler, **changes: object):
 
 
 def repeating(first: bytes, again: bytes, every: float) -> Handler:
-    async def handler(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handler(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(first)
         while True:
             writer.write(again)
@@ -124,7 +126,11 @@ CASES: list[tuple[str, Handler, Reason]] = [
         repeating(head(headers=EVENTS), chunk(ROLE), 0.02),
         Reason.FIRST_TOKEN_TIMEOUT,
     ),
-    ("a token, then silence", always(head(headers=EVENTS) + chunk(TOKEN), hold=True), Reason.IDLE_TIMEOUT),
+    (
+        "a token, then silence",
+        always(head(headers=EVENTS) + chunk(TOKEN), hold=True),
+        Reason.IDLE_TIMEOUT,
+    ),
     (
         "the whole answer, then keep-alives instead of the end",
         repeating(head(headers=EVENTS) + chunk(TOKEN + FINISH), chunk(b": ping\n\n"), 0.02),
@@ -143,7 +149,10 @@ CASES: list[tuple[str, Handler, Reason]] = [
     ),
     (
         "a content length longer than the body",
-        always(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9999\r\n\r\n" + TOKEN),
+        always(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9999\r\n\r\n"
+            + TOKEN
+        ),
         Reason.TRUNCATED,
     ),
     (
@@ -164,8 +173,12 @@ CASES: list[tuple[str, Handler, Reason]] = [
 ]
 
 
-@pytest.mark.parametrize(("handler", "reason"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
-async def test_a_misbehaving_endpoint_gets_its_reason(client: Client, handler: Handler, reason: Reason) -> None:
+@pytest.mark.parametrize(
+    ("handler", "reason"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+async def test_a_misbehaving_endpoint_gets_its_reason(
+    client: Client, handler: Handler, reason: Reason
+) -> None:
     attempt = await seen(client, handler)
     assert attempt.reason is reason, attempt.detail
     assert attempt.detail
@@ -173,7 +186,9 @@ async def test_a_misbehaving_endpoint_gets_its_reason(client: Client, handler: H
 
 
 async def test_a_reset_in_mid_stream_is_truncated(client: Client) -> None:
-    async def handler(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handler(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(head(headers=EVENTS) + chunk(TOKEN))
         await writer.drain()
         sock = writer.get_extra_info("socket")
@@ -198,7 +213,9 @@ async def test_an_error_status_is_judged_though_its_body_never_ends(client: Clie
 async def test_an_answer_to_http2_or_a_redirect_is_not_followed(client: Client) -> None:
     asked: list[bytes] = []
 
-    async def handler(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handler(
+        request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         asked.append(request)
         writer.write(head(307, {"Location": "http://127.0.0.1:1/v1"}) + END)
 
@@ -234,7 +251,9 @@ async def test_a_first_token_whose_time_is_uncertain_is_not_called_slow(client: 
 
 
 async def test_one_line_of_a_hundred_megabytes_is_refused_in_little_memory(client: Client) -> None:
-    async def handler(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handler(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(head(headers=EVENTS))
         for _ in range(1600):
             writer.write(chunk(b"x" * 65536))
@@ -262,7 +281,9 @@ async def test_a_gzip_bomb_does_not_unfold(client: Client) -> None:
 
 
 async def test_a_flood_of_headers_is_malformed(client: Client) -> None:
-    flood = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(5000))
+    flood = b"HTTP/1.1 200 OK\r\n" + b"".join(
+        b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(5000)
+    )
     attempt = await seen(client, always(flood + b"\r\n"))
     assert attempt.reason is Reason.MALFORMED, attempt.detail
 
@@ -310,7 +331,9 @@ async def over_tls(client: Client, context: ssl.SSLContext, tls: Tls):
         return await chat(client, check, random.Random(1))
 
 
-async def test_tls_has_its_own_phase_and_certificate(client: Client, authority: trustme.CA, trusting: Tls) -> None:
+async def test_tls_has_its_own_phase_and_certificate(
+    client: Client, authority: trustme.CA, trusting: Tls
+) -> None:
     attempt = await over_tls(client, tls_server(authority), trusting)
     assert attempt.verdict is Verdict.OK, attempt.detail
     assert attempt.phases.tls is not None and attempt.phases.tls > 0
@@ -330,7 +353,9 @@ async def test_an_expired_certificate_is_tls_and_its_date_is_known(
     assert attempt.certificate_expires == expired.timestamp()
 
 
-async def test_a_certificate_of_another_name_is_tls(client: Client, authority: trustme.CA, trusting: Tls) -> None:
+async def test_a_certificate_of_another_name_is_tls(
+    client: Client, authority: trustme.CA, trusting: Tls
+) -> None:
     attempt = await over_tls(client, tls_server(authority, "elsewhere.example"), trusting)
     assert attempt.reason is Reason.TLS
 
@@ -344,32 +369,15 @@ async def test_a_certificate_of_an_unknown_authority_is_tls_unless_waived(
 
 
 async def test_a_handshake_that_stalls_is_connect_timeout(client: Client) -> None:
-    async with serving(always(b"")) as unused:
-        del unused
-
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10_000)
-        await asyncio.sleep(5)
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    check = chat_check(f"https://localhost:{port}/v1", timeout=SHORT)
-    attempt = await chat(client, check, random.Random(1))
-    server.close()
+    async with serving(always(b"", hold=True), raw=True) as port:
+        check = chat_check(f"https://localhost:{port}/v1", timeout=SHORT)
+        attempt = await chat(client, check, random.Random(1))
     assert attempt.reason is Reason.CONNECT_TIMEOUT
     assert "TLS handshake" in (attempt.detail or "")
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
 
 
 async def test_plain_http_where_tls_is_due_is_tls(client: Client) -> None:
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    attempt = await chat(client, chat_check(f"https://localhost:{port}/v1"), random.Random(1))
-    server.close()
+    async with serving(always(b"HTTP/1.1 400 Bad Request\r\n\r\n"), raw=True) as port:
+        check = chat_check(f"https://localhost:{port}/v1")
+        attempt = await chat(client, check, random.Random(1))
     assert attempt.reason is Reason.TLS

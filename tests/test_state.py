@@ -249,7 +249,9 @@ def test_down_seconds_are_the_lengths_of_the_outages(script: str) -> None:
 
 
 @given(scripts, confirms)
-def test_outages_never_overlap_and_never_end_before_they_begin(script: str, confirm: Confirm) -> None:
+def test_outages_never_overlap_and_never_end_before_they_begin(
+    script: str, confirm: Confirm
+) -> None:
     _, changes = run(script, replace(CHECK, confirm=confirm))
     last_end = START.mono
     for change in changes:

@@ -30,7 +30,9 @@ def fed(transcript: Transcript, reads: list[bytes], *, ended: bool = True) -> Re
     return reply
 
 
-def finding(transcript: Transcript, reply: Reply | None, broken: Finding | None) -> tuple[Finding, float | None]:
+def finding(
+    transcript: Transcript, reply: Reply | None, broken: Finding | None
+) -> tuple[Finding, float | None]:
     dialect = DIALECTS[transcript.dialect]
     page = transcript.body if reply is None else None
     return chat_finding(
@@ -53,8 +55,12 @@ def points(body: bytes) -> list[int]:
     return sorted({*range(200), *range(len(body) - 200, len(body) + 1), *sample})
 
 
-by_name = pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda one: f"{one.dialect}-{one.name}")
-streams = pytest.mark.parametrize("transcript", STREAMS, ids=lambda one: f"{one.dialect}-{one.name}")
+by_name = pytest.mark.parametrize(
+    "transcript", TRANSCRIPTS, ids=lambda one: f"{one.dialect}-{one.name}"
+)
+streams = pytest.mark.parametrize(
+    "transcript", STREAMS, ids=lambda one: f"{one.dialect}-{one.name}"
+)
 
 
 @streams

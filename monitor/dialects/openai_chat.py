@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.dialects.explain import complaint, decode, explain_in_band, loose_complaint, shorten
+from monitor.dialects.complaints import complaint, decode, loose_complaint, shorten
+from monitor.dialects.explain import explain_in_band
 from monitor.dialects.request import chat_headers, merge, under
 from monitor.dialects.signals import (
     Channel,

@@ -57,10 +57,7 @@ class Lines:
             return []
         self._skip_lf = data.endswith(b"\r")
         lines = data.splitlines()
-        if data[-1:] not in (b"\n", b"\r"):
-            tail = lines.pop()
-        else:
-            tail = b""
+        tail = lines.pop() if data[-1:] not in (b"\n", b"\r") else b""
         if lines and self._fragments:
             lines[0] = self.pending + lines[0]
             self._fragments.clear()
@@ -76,7 +73,7 @@ class Lines:
 class SSE:
     """A decoder of one response body."""
 
-    __slots__ = ("_data", "_first", "_lines", "_limit", "_name", "_size")
+    __slots__ = ("_data", "_first", "_limit", "_lines", "_name", "_size")
 
     def __init__(self, limit: int = 1 << 20) -> None:
         self._lines = Lines(limit)

@@ -5,14 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from monitor.dialects.explain import (
-    blocked_by,
-    complaint,
-    decode,
-    explain,
-    explain_in_band,
-    shorten,
-)
+from monitor.dialects.complaints import complaint, decode, shorten
+from monitor.dialects.explain import blocked_by, explain, explain_in_band
 from monitor.judge.expect import Question, json_mismatch, shown
 from monitor.judge.reply import Reply
 from monitor.judge.verdict import OK, Finding, stream_finding

@@ -6,7 +6,7 @@ Streaks of attempts confirm states (`Confirm` holds the lengths):
     bad streak      failed, slow, wrong    broken by ok                    confirms degraded
     limited streak  limited                broken by all but void          confirms limited
     ok streak       ok                     broken by all others            confirms up
-    answering       ok, slow, wrong        broken by all others            ends an outage as degraded
+    answering       ok, slow, wrong        broken by all others            ends an outage, degraded
 
 `void` makes the state `unknown` at once and neither extends nor breaks a bad streak, with one
 exception: where our own network was to blame, the failures before it prove nothing and the bad
@@ -116,7 +116,7 @@ def tick(track: Track, check: Check, now: Moment) -> tuple[Track, Change | None]
 def would_confirm_down(
     track: Track, confirm: Confirm, verdict: Verdict, reason: Reason | None
 ) -> bool:
-    """Whether this attempt would claim `down` for a reason that our own network may be to blame for."""
+    """Whether this attempt would claim `down` where our own network may be to blame."""
     count = track.failed.count if track.failed else 0
     return (
         verdict is Verdict.FAILED

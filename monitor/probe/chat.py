@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from monitor.dialects import DIALECTS
-from monitor.dialects.explain import shorten
+from monitor.dialects.complaints import shorten
 from monitor.dialects.headers import headroom, request_id
 from monitor.judge.cost import cost
 from monitor.judge.expect import Question, question

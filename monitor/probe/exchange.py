@@ -1,4 +1,7 @@
-"""One HTTP exchange under its deadlines: moves bytes, stamps times, never raises for the network."""
+"""One HTTP exchange under its deadlines: moves bytes and stamps times.
+
+What the network does never raises; it becomes a finding.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Protocol
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from monitor.dialects.explain import shorten
+from monitor.dialects.complaints import shorten
 from monitor.dialects.signals import Request
 from monitor.judge.reply import Stamp
 from monitor.judge.verdict import Finding

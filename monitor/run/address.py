@@ -27,4 +27,6 @@ class Address:
         host = self.host
         if host in {None, "0.0.0.0", "::"}:
             host = "127.0.0.1"
-        return f"http://[{host}]:{self.port}/" if ":" in str(host) else f"http://{host}:{self.port}/"
+        return (
+            f"http://[{host}]:{self.port}/" if ":" in str(host) else f"http://{host}:{self.port}/"
+        )

@@ -19,7 +19,10 @@ Print = tuple[tuple[str, int, int, int], ...]
 
 
 class Reloader:
-    """Loads the configuration again when told or when its files changed; a bad one changes nothing."""
+    """Loads the configuration again when told or when its files changed.
+
+    A bad one changes nothing.
+    """
 
     def __init__(
         self,

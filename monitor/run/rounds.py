@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
@@ -18,7 +19,6 @@ from monitor.model import Attempt, Change, Check, Mode, Moment, Probe, Reason, V
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
 from monitor.probe.clock import now
-from monitor.probe.network import Guard
 from monitor.probe.page import reach, web
 
 log = logging.getLogger("monitor.round")
@@ -55,13 +55,19 @@ class Watch:
     last: Probe | None = None
 
 
+class Blame(Protocol):
+    """Who tells our own dead network from a dead provider."""
+
+    async def to_blame(self, check: Check, *, ever_ok: bool) -> bool: ...
+
+
 class Rounds:
     """Runs rounds of checks; `on_change` hears every confirmed change as it happens."""
 
     def __init__(
         self,
-        client: Client,
-        guard: Guard,
+        probe: Callable[[Check], Awaitable[Attempt]],
+        guard: Blame,
         rng: random.Random,
         sleep: Callable[[float], Awaitable[None]],
         on_change: Callable[[Watch, Change], None],
@@ -71,7 +77,7 @@ class Rounds:
         """Names of the checks with an attempt under way."""
         self.stopping = False
         """Set at the end of the service: attempts finish, rechecks no longer begin."""
-        self._client = client
+        self._probe = probe
         self._rng = rng
         self._sleep = sleep
         self._on_change = on_change
@@ -107,7 +113,7 @@ class Rounds:
         watch.track = state.attempt_begins(watch.track, now())
         self.in_flight.add(watch.check.name)
         try:
-            seen = await attempt(self._client, watch.check, self._rng)
+            seen = await self._probe(watch.check)
             seen = await self._blamed(watch, seen)
             watch.track, change = state.attempt_ends(watch.track, watch.check, seen, first=first)
         finally:
@@ -149,7 +155,7 @@ class _advised(wait_exponential_jitter):
     """Back off with jitter, and never less than the provider asks for."""
 
     def __init__(self, recheck: float) -> None:
-        super().__init__(initial=recheck, max=max(RECHECK_MAX, recheck), jitter=recheck / 4)
+        super().__init__(multiplier=recheck, max=max(RECHECK_MAX, recheck), jitter=recheck / 4)
 
     def __call__(self, retry_state: RetryCallState) -> float:
         return max(super().__call__(retry_state), _advice(retry_state) or 0.0)

@@ -20,7 +20,7 @@ from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.network import Guard
 from monitor.probe.wire import PollClock
-from monitor.run.rounds import Rounds, Watch, fresh
+from monitor.run.rounds import Rounds, Watch, attempt, fresh
 from monitor.run.schedule import next_start, phases
 from monitor.show.metrics import Metrics, StateView
 
@@ -49,7 +49,12 @@ class Service:
         self._watches: dict[str, Watch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._outages: dict[str, deque[Outage]] = {}
-        self._rounds = Rounds(client, Guard(client, ()), rng, asyncio.sleep, self._changed)
+        self._guard = Guard(client, ())
+
+        async def probe(check: Check) -> Attempt:
+            return await attempt(client, check, rng)
+
+        self._rounds = Rounds(probe, self._guard, rng, asyncio.sleep, self._changed)
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._lags: deque[float] = deque(maxlen=60)
@@ -82,8 +87,8 @@ class Service:
         wanted = {check.name: _effective(check) for check in config.checks}
         for name in [name for name in self._watches if name not in wanted]:
             self._forget(name)
-        if config.guard_targets != self._rounds.guard.targets:
-            self._rounds.guard = Guard(self._client, config.guard_targets)
+        if config.guard_targets != self._guard.targets:
+            self._guard = self._rounds.guard = Guard(self._client, config.guard_targets)
         new = [check for check in wanted.values() if self._is_new(check)]
         at, starts = now(), phases(new)
         for check in new:
@@ -181,7 +186,7 @@ class Service:
         probe = await self._rounds.run(watch, delay)
         if self._watches.get(watch.check.name) is watch:
             self.metrics.observe(watch.check, probe)
-            self.metrics.set_guard(self._rounds.guard.up)
+            self.metrics.set_guard(self._guard.up)
             _log_probe(probe)
 
     def _changed(self, watch: Watch, change: Change) -> None:
@@ -199,7 +204,7 @@ class Service:
         """Try the guard at start, and again while it fails, so that its word is never old."""
         warned = False
         while True:
-            guard = self._rounds.guard
+            guard = self._guard
             up = await guard.network_up() if guard.targets else None
             self.metrics.set_guard(up)
             if up is False and not warned:

@@ -1,0 +1,153 @@
+"""What each command does; `cli` only parses options."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from monitor import config as configuration
+from monitor.config import ConfigErrors
+from monitor.dialects import DIALECTS
+from monitor.judge.cost import estimate_per_day
+from monitor.model import Config
+from monitor.probe.wire import PollClock
+from monitor.run.app import Settings, serve
+from monitor.run.lock import DataDirError
+from monitor.show import logs
+
+BAD_CONFIG = 2
+
+
+def run(options: argparse.Namespace) -> int:
+    """The service; 0 after a clean stop, 2 for a bad configuration."""
+    path = Path(options.config)
+
+    def load() -> Config:
+        return _load(path)
+
+    config = _loaded(path)
+    if config is None:
+        return BAD_CONFIG
+    _log_to_stderr(options, config)
+    settings = Settings(options.listen, Path(options.data_dir), options.enable_lifecycle, path)
+    return _served(config, load, settings)
+
+
+def once(options: argparse.Namespace) -> int:
+    """One attempt at each check; 0 when all are ok, 1 when any is not, 2 for bad input."""
+    from monitor import once as job
+
+    config = _loaded(Path(options.config))
+    if config is None:
+        return BAD_CONFIG
+    _log_to_stderr(options, config)
+    checks = [c for c in config.checks if not options.names or c.name in options.names]
+    unknown = sorted(set(options.names) - {check.name for check in checks})
+    if unknown or not checks:
+        names = ", ".join(check.name for check in config.checks)
+        seen = ", ".join(unknown) or "no check"
+        print(f"monitor once: seen {seen}, expected some of: {names}", file=sys.stderr)
+        return BAD_CONFIG
+    poll = PollClock()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
+        attempts = runner.run(job.probe_all(config, checks, poll, sys.stderr))
+    if options.json:
+        rows = [job.as_json(c, seen) for c, seen in zip(checks, attempts, strict=True)]
+        print(json.dumps({"checks": rows}, indent=2))
+    else:
+        print(job.table(attempts, colour=job.wants_colour(sys.stdout, os.environ.get("NO_COLOR"))))
+    return job.exit_code(attempts)
+
+
+def validate(options: argparse.Namespace) -> int:
+    """All errors of the configuration, or what it will cost; 0 or 2."""
+    path = Path(options.config)
+    try:
+        config = _load(path)
+    except ConfigErrors as bad:
+        if options.json:
+            errors = [
+                {"file": e.file, "line": e.line, "path": e.path, "message": e.message}
+                for e in bad.errors
+            ]
+            print(json.dumps({"errors": errors, "checks": 0, "cost_usd_per_day": None}, indent=2))
+        else:
+            print(bad, file=sys.stderr)
+        return BAD_CONFIG
+    costs = [estimate_per_day(check) for check in config.checks]
+    total = sum(cost for cost in costs if cost is not None)
+    if options.json:
+        result = {"errors": [], "checks": len(config.checks), "cost_usd_per_day": round(total, 6)}
+        print(json.dumps(result, indent=2))
+        return 0
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(_price_list(config, costs, total))
+    return 0
+
+
+def _price_list(config: Config, costs: list[float | None], total: float) -> str:
+    rows = [("check", "mode", "every", "a day")]
+    for check, cost in zip(config.checks, costs, strict=True):
+        price = "no price known" if cost is None else f"${cost:.4f}"
+        rows.append((check.name, check.mode.value, f"{check.interval:g} s", price))
+    rows.append((f"{len(config.checks)} checks", "", "", f"${total:.4f}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """The whole product on simulated providers."""
+    from monitor import demo as show
+
+    return show.run(options)
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """Just the simulated providers."""
+    from monitor import demo as show
+
+    return show.simulate(options)
+
+
+def schema(options: argparse.Namespace) -> int:
+    """The JSON Schema of `checks.yaml`."""
+    print(json.dumps(configuration.json_schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _served(config: Config, load, settings: Settings) -> int:  # type: ignore[no-untyped-def]
+    try:
+        serve(config, load, settings)
+    except DataDirError as error:
+        print(f"monitor: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    except OSError as error:
+        print(f"monitor: cannot listen on {settings.listen.url}: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    return 0
+
+
+def _load(path: Path) -> Config:
+    return configuration.load(path, os.environ, protocols=frozenset(DIALECTS))
+
+
+def _loaded(path: Path) -> Config | None:
+    try:
+        return _load(path)
+    except ConfigErrors as bad:
+        print(bad, file=sys.stderr)
+        return None
+
+
+def _log_to_stderr(options: argparse.Namespace, config: Config) -> None:
+    secrets = configuration.secrets(config)
+    logs.configure(options.log_level, options.log_format, lambda: secrets, sys.stderr)
