@@ -1,0 +1,50 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo run test test-real check fmt lock clean
+
+demo: $(VENV)/run.stamp ## the product on simulated providers: no key, no internet
+	$(BIN)/monitor demo
+
+run: $(VENV)/run.stamp ## the product on checks.yaml
+	$(BIN)/monitor run
+
+test: $(VENV)/dev.stamp ## lint, types and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto -m "not real"
+
+test-real: $(VENV)/dev.stamp ## against a real model and a real Prometheus; skips, saying why
+	$(BIN)/python -m pytest -m real -s tests/real
+
+fmt: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/dev.stamp ## pin what pyproject.toml asks for, with hashes and without addresses
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate \
+	  --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --extra dev \
+	  --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The lock files hold exact versions and hashes; the product itself is then added without looking
+# at anything else.
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install -q --no-deps --editable .
+	@touch $@ $(VENV)/run.stamp
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
