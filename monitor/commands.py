@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from monitor import config as configuration
@@ -19,6 +21,8 @@ from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
 from monitor.show import logs
 
+log = logging.getLogger("monitor")
+
 BAD_CONFIG = 2
 
 
@@ -26,25 +30,31 @@ def run(options: argparse.Namespace) -> int:
     """The service; 0 after a clean stop, 2 for a bad configuration."""
     path = Path(options.config)
 
-    def load() -> Config:
-        return _load(path)
+    secrets = _log_to_stderr(options)
 
-    config = _loaded(path)
+    def load() -> Config:
+        config = _load(path)
+        # Kept for good: what was a secret before a reload must not surface in a log after it.
+        secrets.update(configuration.secrets(config))
+        return config
+
+    config = _loaded(load)
     if config is None:
         return BAD_CONFIG
-    _log_to_stderr(options, config)
+    for warning in config.warnings:
+        log.warning("configuration", extra={"fields": {"warning": warning}})
     settings = Settings(options.listen, Path(options.data_dir), options.enable_lifecycle, path)
-    return _served(config, load, settings)
+    return served(config, load, settings)
 
 
 def once(options: argparse.Namespace) -> int:
     """One attempt at each check; 0 when all are ok, 1 when any is not, 2 for bad input."""
     from monitor import once as job
 
-    config = _loaded(Path(options.config))
+    config = _loaded(lambda: _load(Path(options.config)))
     if config is None:
         return BAD_CONFIG
-    _log_to_stderr(options, config)
+    _log_to_stderr(options).update(configuration.secrets(config))
     checks = [c for c in config.checks if not options.names or c.name in options.names]
     unknown = sorted(set(options.names) - {check.name for check in checks})
     if unknown or not checks:
@@ -106,14 +116,14 @@ def _price_list(config: Config, costs: list[float | None], total: float) -> str:
 
 def demo(options: argparse.Namespace) -> int:
     """The whole product on simulated providers."""
-    from monitor import demo as show
+    from monitor import demo as show  # noqa: PLC0415
 
     return show.run(options)
 
 
 def simulate(options: argparse.Namespace) -> int:
     """Just the simulated providers."""
-    from monitor import demo as show
+    from monitor import demo as show  # noqa: PLC0415
 
     return show.simulate(options)
 
@@ -124,7 +134,8 @@ def schema(options: argparse.Namespace) -> int:
     return 0
 
 
-def _served(config: Config, load, settings: Settings) -> int:  # type: ignore[no-untyped-def]
+def served(config: Config, load: Callable[[], Config], settings: Settings) -> int:
+    """Serve until told to stop; 2 where the data directory or the address is taken."""
     try:
         serve(config, load, settings)
     except DataDirError as error:
@@ -140,14 +151,16 @@ def _load(path: Path) -> Config:
     return configuration.load(path, os.environ, protocols=frozenset(DIALECTS))
 
 
-def _loaded(path: Path) -> Config | None:
+def _loaded(load: Callable[[], Config]) -> Config | None:
     try:
-        return _load(path)
+        return load()
     except ConfigErrors as bad:
         print(bad, file=sys.stderr)
         return None
 
 
-def _log_to_stderr(options: argparse.Namespace, config: Config) -> None:
-    secrets = configuration.secrets(config)
+def _log_to_stderr(options: argparse.Namespace) -> set[str]:
+    """Set the log up; what is put into the returned set never appears in it."""
+    secrets: set[str] = set()
     logs.configure(options.log_level, options.log_format, lambda: secrets, sys.stderr)
+    return secrets

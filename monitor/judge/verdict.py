@@ -7,11 +7,11 @@ came before it; tokens without the dialect's terminal marker are no success.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from monitor.dialects.signals import Ending
 from monitor.judge.expect import Question, mismatch, shown
+from monitor.judge.models import same_model
 from monitor.judge.reply import Reply
 from monitor.model import REASONS, Check, Phases, Reason, Verdict
 
@@ -97,19 +97,6 @@ def _answer_finding(check: Check, asked: Question, reply: Reply) -> Finding:
             f"expected model {wanted!r}, seen {shown(reply.identity.model or '')}",
         )
     return OK
-
-
-def same_model(asked: str, answered: str) -> bool:
-    """Whether the model that answered is the one asked for.
-
-    Vendors answer with a dated or routed form of the same name: `gpt-6-luna-2026-09-22`,
-    `models/gemini-x`, `openai/gpt-6-luna`.
-    """
-    left, right = asked.lower().rpartition("/")[2], answered.lower().rpartition("/")[2]
-    left = left.partition(":")[0] if ":" not in right else left
-    if left == right:
-        return True
-    return re.fullmatch(re.escape(left) + r"[-@:](\d[\d.-]*|latest)", right) is not None
 
 
 def speed_finding(check: Check, phases: Phases, total: float) -> Finding:

@@ -171,16 +171,17 @@ class StampedSocket(socket.socket):
         return count
 
     def send(self, data: Any, flags: int = 0, /) -> int:
-        count = super().send(data, flags)
-        if self.wire is not None:
-            self.wire.sent = time.monotonic()
-        return count
+        self._note_send()
+        return super().send(data, flags)
 
     def sendmsg(self, *args: Any) -> int:
-        count = super().sendmsg(*args)
+        self._note_send()
+        return super().sendmsg(*args)
+
+    def _note_send(self) -> None:
+        # Before the call: over loopback the answer can be there before the call returns.
         if self.wire is not None:
             self.wire.sent = time.monotonic()
-        return count
 
     def _note(self, count: int, ancillary: list[tuple[int, int, bytes]]) -> None:
         if self.wire is None or not count:

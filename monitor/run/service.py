@@ -22,7 +22,8 @@ from monitor.probe.network import Guard
 from monitor.probe.wire import PollClock
 from monitor.run.rounds import Rounds, Watch, attempt, fresh
 from monitor.run.schedule import next_start, phases
-from monitor.show.metrics import Metrics, StateView
+from monitor.show.metrics import Metrics
+from monitor.show.views import PageCheck, StateView
 
 log = logging.getLogger("monitor")
 
@@ -69,9 +70,12 @@ class Service:
         """The present state of every check; time is booked up to this moment."""
         return [self._view(watch) for watch in list(self._watches.values())]
 
-    def last_attempts(self) -> dict[str, Attempt]:
-        """The latest attempt of every check that has had one, by name."""
-        return {name: watch.last.last for name, watch in self._watches.items() if watch.last}
+    def page(self) -> list[PageCheck]:
+        """What the built-in page shows of every check."""
+        return [
+            PageCheck(self._view(watch), watch.last.last if watch.last else None)
+            for watch in list(self._watches.values())
+        ]
 
     def _view(self, watch: Watch) -> StateView:
         # Only certain time is shown, so a scrape never shows what a confirmation takes back.

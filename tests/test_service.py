@@ -1,0 +1,186 @@
+"""The service with real sockets: state over reloads, removal, a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+
+from monitor.model import Check, Config, Confirm, Mode, Reachability, State, Timeouts
+from monitor.probe.client import Client
+from monitor.run import service as service_module
+from monitor.run.service import Service
+from monitor.show.metrics import Metrics
+from tests.making import chat_check, web_check
+from tests.serving import END, always, head, serving
+
+OK = always(head(200) + END)
+FAST = Confirm(recheck=0.01)
+LIMITS = Timeouts(connect=1, first_byte=1, first_token=1, idle=1, total=2)
+
+
+@contextlib.asynccontextmanager
+async def running(*checks: Check) -> AsyncIterator[Service]:
+    async with Client() as client:
+        service = Service(client, None, lambda views: Metrics("test", views), random.Random(1))
+        service.apply(Config(checks, guard_targets=()))
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(service.run())
+            try:
+                yield service
+            finally:
+                service.stop()
+                await task
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"never came: {what}")
+
+
+def state(service: Service, name: str) -> State:
+    return next(view.state for view in service.views() if view.check.name == name)
+
+
+def web(port: int, name: str = "w", **changes: object) -> Check:
+    changes.setdefault("interval", 0.05)
+    return web_check(
+        f"http://127.0.0.1:{port}/", name=name, confirm=FAST, timeout=LIMITS, **changes
+    )
+
+
+async def test_an_outage_begins_and_ends_with_its_server() -> None:
+    async with serving(OK) as port:
+        check = web(port)
+        async with running(check) as service:
+            await until(lambda: state(service, "w") is State.UP, "up")
+    # The port is closed now.
+    async with running(check) as service:
+        await until(lambda: state(service, "w") is State.DOWN, "down")
+        (view,) = service.views()
+        (outage,) = view.outages
+        assert outage.ended is None
+        assert outage.reason == "connect"
+
+
+async def test_an_unchanged_check_keeps_everything_over_a_reload() -> None:
+    async with serving(OK) as port:
+        kept, gone = web(port, "kept"), web(port, "gone")
+        async with running(kept, gone) as service:
+            await until(lambda: all(v.state is State.UP for v in service.views()), "both up")
+            before = next(v for v in service.views() if v.check.name == "kept")
+            service.apply(Config((kept, web(port, "new")), guard_targets=()))
+            names = {view.check.name for view in service.views()}
+            assert names == {"kept", "new"}
+            after = next(v for v in service.views() if v.check.name == "kept")
+            assert after.since == before.since
+            assert state(service, "new") is State.UNKNOWN
+            text = service.metrics.render("")[0].decode()
+            assert 'check="gone"' not in text
+            assert 'aichat_probes_total{check="kept"' in text
+            await until(lambda: state(service, "new") is State.UP, "new up")
+
+
+async def test_a_check_that_changed_in_passing_keeps_its_state_and_one_that_moved_does_not() -> (
+    None
+):
+    async with serving(OK) as port, serving(OK) as other:
+        async with running(web(port)) as service:
+            await until(lambda: state(service, "w") is State.UP, "up")
+            service.apply(Config((web(port, interval=0.07, slo=0.9),), guard_targets=()))
+            assert state(service, "w") is State.UP
+            service.apply(Config((web(other),), guard_targets=()))
+            assert state(service, "w") is State.UNKNOWN
+
+
+async def test_a_keyless_check_is_limited_while_the_api_answers() -> None:
+    async with serving(always(head(401) + END)) as port:
+        check = chat_check(
+            f"http://127.0.0.1:{port}/v1",
+            mode=Mode.REACHABILITY,
+            key_name="ACME_KEY",
+            timeout=LIMITS,
+            reachability=Reachability(0.05, f"http://127.0.0.1:{port}/"),
+        )
+        async with running(check) as service:
+            await until(lambda: state(service, "c") is State.LIMITED, "limited")
+            assert "aichat_check_up{" not in service.metrics.render("")[0].decode()
+
+
+async def test_a_slow_check_delays_no_other() -> None:
+    async with serving(always(b"", hold=True)) as slow, serving(OK) as port:
+        hanging = [web(slow, f"slow{n}") for n in range(20)]
+        async with running(*hanging, web(port, "quick")) as service:
+            await until(lambda: state(service, "quick") is State.UP, "quick is up")
+            assert {state(service, check.name) for check in hanging} == {State.UNKNOWN}
+
+
+async def test_a_stop_lets_running_attempts_finish() -> None:
+    answered = asyncio.Event()
+
+    async def slowly(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        answered.set()
+        await asyncio.sleep(0.05)
+        writer.write(head(200) + END)
+
+    async with serving(slowly) as port:
+        async with running(web(port, interval=60.0)) as service:
+            await asyncio.wait_for(answered.wait(), 5)
+            assert service.ready
+            service.stop()
+            assert not service.ready
+        assert state(service, "w") is State.UP
+
+
+async def test_a_stop_does_not_wait_for_a_hanging_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "DRAIN", 0.05)
+    asked = asyncio.Event()
+
+    async def hang(
+        _request: bytes, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter
+    ) -> None:
+        asked.set()
+        await reader.read()
+
+    async with serving(hang) as port:
+        limits = replace(LIMITS, first_byte=30, total=60)
+        check = replace(web(port), timeout=limits)
+        async with asyncio.timeout(5), running(check) as service:
+            await asked.wait()
+        assert state(service, "w") is State.UNKNOWN
+
+
+async def test_a_bug_in_one_round_stops_neither_that_check_nor_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(OK) as port:
+        async with running(web(port, "a"), web(port, "b")) as service:
+            observe = service.metrics.observe
+            broken = []
+
+            def once_broken(check: Check, probe: object) -> None:
+                if check.name == "a" and not broken:
+                    broken.append(probe)
+                    raise ZeroDivisionError
+                observe(check, probe)  # type: ignore[arg-type]
+
+            monkeypatch.setattr(service.metrics, "observe", once_broken)
+            await until(lambda: bool(broken), "the bug")
+            text = 'aichat_probes_total{check="a"'
+            await until(
+                lambda: any(
+                    line.startswith(text) and not line.endswith(" 0.0")
+                    for line in service.metrics.render("")[0].decode().splitlines()
+                ),
+                "the check going on",
+            )
+    assert "a bug of ours in a round" in caplog.text
