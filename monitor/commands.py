@@ -15,10 +15,11 @@ from monitor import config as configuration
 from monitor.config import ConfigErrors
 from monitor.dialects import DIALECTS
 from monitor.judge.cost import estimate_per_day
-from monitor.model import Config
+from monitor.model import Config, Mode
 from monitor.probe.wire import PollClock
 from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
+from monitor.run.service import watchable
 from monitor.show import logs
 
 log = logging.getLogger("monitor")
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     config = _loaded(load)
     if config is None:
         return BAD_CONFIG
-    for warning in config.warnings:
+    for warning in (*config.warnings, *not_yet(config)):
         log.warning("configuration", extra={"fields": {"warning": warning}})
     settings = Settings(options.listen, Path(options.data_dir), options.enable_lifecycle, path)
     return served(config, load, settings)
@@ -55,10 +56,11 @@ def once(options: argparse.Namespace) -> int:
     if config is None:
         return BAD_CONFIG
     _log_to_stderr(options).update(configuration.secrets(config))
-    checks = [c for c in config.checks if not options.names or c.name in options.names]
+    known = watchable(config)
+    checks = [check for check in known if not options.names or check.name in options.names]
     unknown = sorted(set(options.names) - {check.name for check in checks})
     if unknown or not checks:
-        names = ", ".join(check.name for check in config.checks)
+        names = ", ".join(check.name for check in known)
         seen = ", ".join(unknown) or "no check"
         print(f"monitor once: seen {seen}, expected some of: {names}", file=sys.stderr)
         return BAD_CONFIG
@@ -94,10 +96,21 @@ def validate(options: argparse.Namespace) -> int:
         result = {"errors": [], "checks": len(config.checks), "cost_usd_per_day": round(total, 6)}
         print(json.dumps(result, indent=2))
         return 0
-    for warning in config.warnings:
+    for warning in (*config.warnings, *not_yet(config)):
         print(f"warning: {warning}", file=sys.stderr)
     print(_price_list(config, costs, total))
     return 0
+
+
+def not_yet(config: Config) -> list[str]:
+    """What the file asks for that this version reads and checks, but does not do yet."""
+    asked = {
+        "type: status-page": any(check.mode is Mode.STATUS_PAGE for check in config.checks),
+        "maintenance": any(check.maintenance for check in config.checks),
+        "budget": config.budget_usd_per_day is not None
+        or any(check.budget is not None for check in config.checks),
+    }
+    return [f"{key} is not acted on by this version yet" for key, used in asked.items() if used]
 
 
 def _price_list(config: Config, costs: list[float | None], total: float) -> str:
@@ -116,14 +129,14 @@ def _price_list(config: Config, costs: list[float | None], total: float) -> str:
 
 def demo(options: argparse.Namespace) -> int:
     """The whole product on simulated providers."""
-    from monitor import demo as show  # noqa: PLC0415
+    from monitor import demo as show
 
     return show.run(options)
 
 
 def simulate(options: argparse.Namespace) -> int:
     """Just the simulated providers."""
-    from monitor import demo as show  # noqa: PLC0415
+    from monitor import demo as show
 
     return show.simulate(options)
 

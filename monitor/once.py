@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, TextIO
@@ -136,8 +135,3 @@ def _painted(line: str, seen: Attempt) -> str:
 def _brief(seen: Attempt) -> str:
     reason = f" ({seen.reason})" if seen.reason else ""
     return f"{seen.check}: {seen.verdict}{reason} after {seen.seconds:.2f} s"
-
-
-def progress_stream(quiet: bool) -> TextIO:
-    """Progress goes to standard error, so that standard output stays parsable."""
-    return sys.stderr if not quiet else open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115

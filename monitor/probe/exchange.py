@@ -227,6 +227,12 @@ def _is_malformed(error: BaseException) -> bool:
 
 
 def _words(error: BaseException) -> str:
+    """The error in words for people; aiohttp's own name a context object's address."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return shorten(f"{error.host}:{error.port}: {error.certificate_error}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        return shorten(f"{error.host}:{error.port}: {cause.strerror or cause}")
     return shorten(str(error) or type(error).__name__)
 
 

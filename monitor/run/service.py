@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from monitor.judge import state
-from monitor.model import Attempt, Change, Check, Config, Mode, Outage, Probe, State, Verdict
+from monitor.model import Attempt, Change, Check, Config, Mode, Outage, Probe, State
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.network import Guard
@@ -88,7 +88,7 @@ class Service:
 
     def apply(self, config: Config) -> None:
         """Follow `config`: unchanged checks keep state, streaks, counters and phase."""
-        wanted = {check.name: _effective(check) for check in config.checks}
+        wanted = {check.name: _effective(check) for check in watchable(config)}
         for name in [name for name in self._watches if name not in wanted]:
             self._forget(name)
         if config.guard_targets != self._guard.targets:
@@ -187,11 +187,12 @@ class Service:
             due = next_start(watch.check, watch.track.state, watch.phase, due, now().mono)
 
     async def _round(self, watch: Watch, delay: float) -> None:
+        before = watch.last
         probe = await self._rounds.run(watch, delay)
         if self._watches.get(watch.check.name) is watch:
             self.metrics.observe(watch.check, probe)
             self.metrics.set_guard(self._guard.up)
-            _log_probe(probe)
+            _log_probe(probe, before)
 
     def _changed(self, watch: Watch, change: Change) -> None:
         if self._watches.get(change.check) is not watch:
@@ -237,6 +238,11 @@ class Service:
                     self._changed(watch, change)
 
 
+def watchable(config: Config) -> list[Check]:
+    """The checks that are probed: somebody else's status page is a claim, not an endpoint."""
+    return [check for check in config.checks if check.mode is not Mode.STATUS_PAGE]
+
+
 def _effective(check: Check) -> Check:
     """A keyless chat check keeps the rhythm of its free tier."""
     if check.mode is Mode.REACHABILITY and check.reachability:
@@ -265,7 +271,8 @@ def _log_change(change: Change) -> None:
     log.log(logging.INFO if calm else logging.WARNING, "state changed", extra={"fields": fields})
 
 
-def _log_probe(probe: Probe) -> None:
+def _log_probe(probe: Probe, before: Probe | None) -> None:
+    """One line a round; only what is news stands out from the debug level."""
     last = probe.last
     fields = {
         "check": probe.check,
@@ -279,5 +286,6 @@ def _log_probe(probe: Probe) -> None:
         "first_token": last.phases.first_token,
         "seconds": round(last.seconds, 6),
     }
-    level = logging.DEBUG if last.verdict is Verdict.OK else logging.INFO
+    same = before is not None and before.last.reason is last.reason
+    level = logging.DEBUG if same or (before is None and last.reason is None) else logging.INFO
     log.log(level, "probe", extra={"fields": fields})
