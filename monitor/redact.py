@@ -8,38 +8,58 @@ JSON string, and as base64, alone or amid other bytes (`Basic` credentials).  Va
 from __future__ import annotations
 
 import json
+import re
+import string
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import quote, quote_plus
 
 MARK = "[redacted]"
 SHORTEST = 8
+
+_UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
+_URL_SAFE_BASE64 = str.maketrans("+/", "-_")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` with every spelling of every secret replaced by `MARK`."""
     for spelling in _all_spellings(tuple(secrets)):
-        if spelling in text:
+        if isinstance(spelling, re.Pattern):
+            text = spelling.sub(MARK, text)
+        elif spelling in text:
             text = text.replace(spelling, MARK)
     return text
 
 
 @lru_cache(maxsize=64)
-def _all_spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
+def _all_spellings(secrets: tuple[str, ...]) -> tuple[str | re.Pattern[str], ...]:
     """Longest first: a secret that begins like a longer one must not leave the other's tail."""
-    found = {spelling for secret in secrets for spelling in _spellings(secret)}
-    return tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
+    found: dict[str | re.Pattern[str], int] = {}
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            found |= {spelling: len(spelling) for spelling in _spellings(secret)}
+            if not _UNRESERVED.issuperset(secret):  # else it is its own spelling
+                found[_url_encoded(secret)] = len(secret)
+    return tuple(sorted(found, key=lambda spelling: -found[spelling]))
 
 
 def _spellings(secret: str) -> set[str]:
-    if len(secret) < SHORTEST:
-        return set()
-    raw = secret.encode("utf-8", "surrogatepass")
-    encoded = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
-    lowered = {_lower_escapes(text) for text in encoded}
     in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    return {secret} | encoded | lowered | in_json | _base64_spellings(raw)
+    return {secret} | in_json | _base64_spellings(secret.encode("utf-8", "surrogatepass"))
+
+
+def _url_encoded(secret: str) -> re.Pattern[str]:
+    """Encoders differ in what they leave alone and in upper and lower case: any mixture will do."""
+    return re.compile("".join(map(_url_encoded_character, secret)))
+
+
+def _url_encoded_character(character: str) -> str:
+    literal = re.escape(character)
+    if character in _UNRESERVED:
+        return literal
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+    plus = r"|\+" if character == " " else ""
+    return f"(?:{literal}|(?i:{encoded}){plus})"
 
 
 def _base64_spellings(raw: bytes) -> set[str]:
@@ -50,14 +70,5 @@ def _base64_spellings(raw: bytes) -> set[str]:
         first, end = (8 * before + 5) // 6, 8 * (before + len(raw)) // 6
         # Amid other bytes only whole characters are sure; at the end the last one is, too.
         for text in (whole[first:end], whole[first:].rstrip("=")):
-            found |= {text, text.translate(_URL_SAFE)}
+            found |= {text, text.translate(_URL_SAFE_BASE64)}
     return found
-
-
-_URL_SAFE = str.maketrans("+/", "-_")
-
-
-def _lower_escapes(text: str) -> str:
-    """`%2F` as `%2f`: both spellings are legal."""
-    head, *rest = text.split("%")
-    return "%".join([head, *(part[:2].lower() + part[2:] for part in rest)])

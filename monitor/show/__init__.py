@@ -1,0 +1,1 @@
+"""What is shown: metrics, the built-in page, the HTTP server, the log.  Nothing here probes."""

@@ -1,0 +1,29 @@
+"""What the rest of the product tells this room about a check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from monitor.model import Attempt, Check, Moment, Outage, State
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """The confirmed state of one check at the moment of asking."""
+
+    check: Check
+    state: State
+    since: Moment
+    seconds: Mapping[State, float]
+    """Time booked to each state since the process began, up to now."""
+    outages: tuple[Outage, ...] = ()
+    """The open one and the closed ones still remembered, in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageCheck:
+    """One check as the page shows it: what is claimed, and what the last attempt saw."""
+
+    view: StateView
+    last: Attempt | None = None

@@ -1,0 +1,603 @@
+"""The HTTP surface and the built-in page, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import logging
+import re
+import threading
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from hashlib import sha256
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.model import (
+    Attempt,
+    Check,
+    Mode,
+    Moment,
+    Outage,
+    Phases,
+    Reason,
+    State,
+    Verdict,
+)
+from monitor.show import words
+from monitor.show.exposition import Format
+from monitor.show.metrics import Metrics
+from monitor.show.page import COLOURS, STYLE, PageCheck, headline, render_page
+from monitor.show.server import HEADERS, Shared, build_app, takes_gzip
+from monitor.show.views import StateView
+from tests.making import chat_check, web_check
+
+NOW = Moment(1_800_000_000.0, 5_000_000.0)
+HOSTILE = "<script>alert(1)</script>\"'>\u202ecod.exe\x1b[2J"
+PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/no/such/page"]
+
+
+def ago(seconds: float) -> Moment:
+    return NOW.plus(-seconds)
+
+
+def attempt(verdict: Verdict = Verdict.OK, reason: Reason | None = None, **more: Any) -> Attempt:
+    phases = more.pop("phases", Phases(first_token=0.412))
+    return Attempt("c", ago(13.24), ago(12), verdict, reason, phases=phases, **more)
+
+
+def outage(**more: Any) -> Outage:
+    begun = Outage("a1", "c", "p", "m-1", ago(7200), ago(7188), Reason.CONNECT, "refused")
+    return replace(begun, **more)
+
+
+def seen(
+    state: State = State.UP,
+    last: Attempt | None = None,
+    check: Check | None = None,
+    seconds: dict[State, float] | None = None,
+    outages: tuple[Outage, ...] = (),
+) -> PageCheck:
+    booked = {State.UP: 86400.0} if seconds is None else seconds
+    return PageCheck(StateView(check or chat_check(), state, ago(3700), booked, outages), last)
+
+
+@contextlib.asynccontextmanager
+async def site(**changes: Any) -> AsyncIterator[TestClient[Any, Any]]:
+    """A running server, and a client that shows what really comes over the wire."""
+    told: dict[str, Any] = {
+        "render": Metrics("1.2.3").render,
+        "ready": lambda: True,
+        "views": lambda: [seen(last=attempt())],
+        "version": "1.2.3",
+        "now": lambda: NOW,
+    }
+    app = build_app(**(told | changes))
+    plain = {"Accept-Encoding": "identity"}
+    async with TestClient(TestServer(app), auto_decompress=False, headers=plain) as client:
+        yield client
+
+
+async def get(path: str, method: str = "GET", **changes: Any) -> tuple[ClientResponse, str]:
+    async with site(**changes) as client:
+        response = await client.request(method, path)
+        return response, await response.text()
+
+
+# ------------------------------------------------------------------------------------- metrics
+
+
+async def test_metrics_are_served_as_text_to_anybody() -> None:
+    response, body = await get("/metrics")
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    names = {family.name for family in text_string_to_metric_families(body)}
+    assert {"aichat_build_info", "python_info"} <= names
+
+
+async def test_metrics_are_served_as_openmetrics_when_asked_for() -> None:
+    async with site() as client:
+        headers = {"Accept": "application/openmetrics-text; version=1.0.0"}
+        response = await client.get("/metrics", headers=headers)
+        assert response.content_type == "application/openmetrics-text"
+        assert (await response.text()).endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("version", ["abc", "9.9.9", "1.0.0\u00ff"])
+async def test_a_hostile_accept_header_is_neither_fatal_nor_echoed(version: str) -> None:
+    async with site() as client:
+        headers = {"Accept": f"application/openmetrics-text; version={version}"}
+        response = await client.get("/metrics", headers=headers)
+        assert response.status == 200
+        assert version not in response.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/"])
+async def test_pages_are_packed_only_when_asked_for(path: str) -> None:
+    async with site() as client:
+        plain = await client.get(path, headers={"Accept-Encoding": "identity"})
+        packed = await client.get(path, headers={"Accept-Encoding": "br, gzip;q=0.5"})
+        assert "Content-Encoding" not in plain.headers
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert "Accept-Encoding" in packed.headers["Vary"]
+        unpacked = gzip.decompress(await packed.read())
+        assert unpacked[:200] == (await plain.read())[:200]
+
+
+@pytest.mark.parametrize(
+    ("header", "yes"),
+    [
+        ("gzip", True),
+        ("br;q=1.0, GZIP;q=0.8, *;q=0.1", True),
+        ("gzip; q=0.001", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("identity", False),
+        ("x-gzip", False),
+        ("", False),
+    ],
+)
+def test_who_takes_gzip(header: str, yes: bool) -> None:
+    assert takes_gzip(header) is yes
+
+
+class Slow:
+    """A job that ends when it is let; counts how often it was done and knows in which threads."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.threads: set[int] = set()
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self) -> str:
+        self.threads.add(threading.get_ident())
+        self.begun.set()
+        assert self.go_on.wait(20)
+        self.done += 1
+        return f"answer {self.done}"
+
+
+async def test_who_asks_at_the_same_time_shares_one_rendering() -> None:
+    job, shared = Slow(), Shared()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(shared.run("key", job)) for _ in range(10)]
+        await asyncio.to_thread(job.begun.wait, 20)
+        late = group.create_task(shared.run("key", job))
+        await asyncio.sleep(0)
+        job.go_on.set()
+    assert {task.result() for task in [*tasks, late]} == {"answer 1"}
+    assert await shared.run("key", job) == "answer 2"
+    assert await shared.run("other key", job) == "answer 3"
+
+
+async def test_who_goes_away_does_not_take_the_answer_from_the_others() -> None:
+    job, shared = Slow(), Shared()
+    async with asyncio.TaskGroup() as group:
+        impatient = group.create_task(shared.run("key", job))
+        patient = group.create_task(shared.run("key", job))
+        await asyncio.to_thread(job.begun.wait, 20)
+        impatient.cancel()
+        await asyncio.sleep(0)
+        job.go_on.set()
+        assert await patient == "answer 1"
+
+
+async def test_a_failed_rendering_is_everybodys_error_and_nobodys_future() -> None:
+    def broken() -> str:
+        raise RuntimeError("no page today")
+
+    shared = Shared()
+    both = await asyncio.gather(
+        shared.run("key", broken), shared.run("key", broken), return_exceptions=True
+    )
+    assert [str(error) for error in both] == ["no page today"] * 2
+    assert await shared.run("key", lambda: "fine again") == "fine again"
+
+
+async def test_the_loop_goes_on_while_metrics_are_rendered() -> None:
+    job = Slow()
+
+    def render(_accept: str) -> tuple[bytes, str]:
+        return job().encode(), "text/plain"
+
+    async with site(render=render) as client, asyncio.TaskGroup() as group:
+        scrape = group.create_task(client.get("/metrics"))
+        await asyncio.to_thread(job.begun.wait, 20)
+        assert (await client.get("/-/healthy")).status == 200
+        job.go_on.set()
+        assert await (await scrape).text() == "answer 1"
+    assert threading.get_ident() not in job.threads
+
+
+async def test_the_renderer_is_told_the_format_and_never_the_header() -> None:
+    told: list[str] = []
+
+    def render(accept: str) -> tuple[bytes, str]:
+        told.append(accept)
+        return b"", "text/plain"
+
+    async with site(render=render) as client:
+        await client.get("/metrics", headers={"Accept": "text/plain;version=abc"})
+        await client.get("/metrics", headers={"Accept": "application/openmetrics-text;evil=1"})
+    assert told == [Format.TEXT, Format.OPENMETRICS]
+
+
+# ------------------------------------------------------------------------------ life and reload
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "good", "status", "text"),
+    [
+        ("/-/healthy", "healthy", True, 200, "healthy\n"),
+        ("/-/healthy", "healthy", False, 503, "not healthy\n"),
+        ("/-/ready", "ready", True, 200, "ready\n"),
+        ("/-/ready", "ready", False, 503, "not ready\n"),
+    ],
+)
+async def test_health_and_readiness(
+    path: str, asked: str, good: bool, status: int, text: str
+) -> None:
+    response, body = await get(path, **{asked: lambda: good})
+    assert (response.status, body) == (status, text)
+
+
+def reloading(good: bool, errors: list[str]) -> Callable[[], Awaitable[tuple[bool, list[str]]]]:
+    async def reload() -> tuple[bool, list[str]]:
+        return good, errors
+
+    return reload
+
+
+async def test_a_reload_that_works_says_so() -> None:
+    response, body = await get("/-/reload", "POST", reload=reloading(True, []))
+    assert (response.status, body) == (200, "reloaded\n")
+
+
+async def test_a_refused_configuration_is_answered_with_its_errors() -> None:
+    errors = ["checks.yaml:3: checks[0].url: seen <b>, expected an address", "checks.yaml:9: …"]
+    response, body = await get("/-/reload", "POST", reload=reloading(False, errors))
+    assert (response.status, body) == (500, "\n".join(errors) + "\n")
+    assert response.content_type == "text/plain"
+
+
+async def test_reloading_has_to_be_enabled() -> None:
+    response, body = await get("/-/reload", "POST")
+    assert response.status == 403
+    assert "--enable-lifecycle" in body
+
+
+# ------------------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/no/such/page", 404),
+        ("GET", "/metrics/", 404),
+        ("GET", "/%2e%2e/etc/passwd", 404),
+        ("POST", "/no/such/page", 404),
+        ("POST", "/metrics", 405),
+        ("PUT", "/", 405),
+        ("DELETE", "/-/healthy", 405),
+        ("OPTIONS", "/", 405),
+        ("GET", "/-/reload", 405),
+    ],
+)
+async def test_all_else_is_refused_in_plain_text(method: str, path: str, status: int) -> None:
+    response, _ = await get(path, method, reload=reloading(True, []))
+    assert response.status == status
+    assert response.content_type == "text/plain"
+
+
+@pytest.mark.parametrize("path", PATHS[:4])
+async def test_head_is_get_without_the_body(path: str) -> None:
+    response, body = await get(path, "HEAD")
+    assert response.status == 200
+    assert body == ""
+    assert int(response.headers["Content-Length"]) > 0
+
+
+async def test_nothing_in_a_request_changes_what_is_shown() -> None:
+    async with site() as client:
+        plain = await (await client.get("/")).text()
+        asked = await client.get("/", params={"target": "http://evil.example", "name[]": "x"})
+        assert await asked.text() == plain
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_every_answer_has_the_security_headers(path: str, method: str) -> None:
+    response, _ = await get(path, method)
+    assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+async def test_no_answer_tells_versions_not_even_to_what_is_no_http() -> None:
+    async with site() as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(b"\x16\x03\x01 not http at all\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.") and b" 400 " in answer.splitlines()[0]
+    assert b"Server: monitor\r\n" in answer
+    assert b"python" not in answer.lower() and b"aiohttp" not in answer.lower()
+
+
+async def test_garbage_is_not_worth_a_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with site() as client:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+            writer.write(b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
+            assert b" 400 " in await reader.read()
+            writer.close()
+            await writer.wait_closed()
+    assert not [record for record in caplog.records if record.name.startswith("monitor")]
+
+
+async def test_a_bug_of_ours_is_told_to_the_log_and_not_to_the_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken() -> list[PageCheck]:
+        raise RuntimeError("secret inner workings")
+
+    response, body = await get("/", views=broken)
+    assert response.status == 500
+    assert "inner workings" not in body
+    assert response.headers["X-Frame-Options"] == "DENY"
+    assert "inner workings" in caplog.text
+
+
+# ------------------------------------------------------------------------------------- the page
+
+
+def page(*checks: PageCheck) -> str:
+    return render_page(checks, NOW, "1.2.3")
+
+
+def text_of(document: str) -> str:
+    """What a reader sees, in one line."""
+    found: list[str] = []
+
+    class Reader(HTMLParser):
+        skipping = False
+
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            self.skipping = tag in {"style", "title"}
+
+        def handle_endtag(self, tag: str) -> None:
+            self.skipping = False
+
+        def handle_data(self, data: str) -> None:
+            if not self.skipping:
+                found.append(data)
+
+    Reader().feed(document)
+    return " ".join(" ".join(found).split())
+
+
+def states(*found: State) -> list[tuple[str, State]]:
+    return [(f"c{rank}", state) for rank, state in enumerate(found)]
+
+
+UP, DOWN, DEGRADED = State.UP, State.DOWN, State.DEGRADED
+LIMITED, UNKNOWN, MAINTENANCE = State.LIMITED, State.UNKNOWN, State.MAINTENANCE
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        ([], "No endpoint is being watched"),
+        ([UP], "c0 is up"),
+        ([DOWN], "c0 is down"),
+        ([UNKNOWN], "c0 cannot be judged now"),
+        ([UP, UP], "Both endpoints are up"),
+        ([UP, UP, UP], "All 3 endpoints are up"),
+        ([DOWN, UP, UP, DOWN, UP, DEGRADED, LIMITED], "2 of 7 endpoints are down"),
+        ([DOWN, UP], "1 of 2 endpoints is down"),
+        ([DEGRADED, UP, UNKNOWN], "1 of 3 endpoints is degraded"),
+        ([UP, LIMITED, UNKNOWN], "1 of 3 endpoints is up, none is known to be down"),
+        ([LIMITED, LIMITED, LIMITED], "All 3 endpoints are limited"),
+        ([UNKNOWN, LIMITED], "1 of 2 endpoints is limited, none is known to be down"),
+        ([UNKNOWN, UNKNOWN], "Neither endpoint can be judged now"),
+        ([UNKNOWN] * 3, "None of 3 endpoints can be judged now"),
+        ([MAINTENANCE, UNKNOWN], "1 of 2 endpoints is in maintenance, none is known to be down"),
+    ],
+)
+def test_the_headline_is_one_honest_sentence(found: list[State], sentence: str) -> None:
+    assert headline(states(*found)) == sentence
+
+
+def test_the_page_says_what_is_down_why_and_since_when() -> None:
+    last = attempt(Verdict.FAILED, Reason.OVERLOADED, detail="503 engine overloaded")
+    text = text_of(page(seen(State.DOWN, last), seen(check=web_check())))
+    assert "1 of 2 endpoints is down." in text
+    assert "Down: c ." in text
+    assert "It says that it is overloaded. 503 engine overloaded" in text
+    assert "Down for 1 h 1 min since 15 Jan 2027, 06:58" in text
+
+
+def test_an_open_outage_explains_a_check_whose_last_attempt_does_not() -> None:
+    text = text_of(page(seen(State.DOWN, attempt(), outages=(outage(),))))
+    assert text.count("It refuses or drops connections. refused") == 2
+
+
+def test_latency_uptime_and_coverage_are_shown() -> None:
+    booked = {State.UP: 80000.0, State.DEGRADED: 6000.0, State.DOWN: 400.0, State.UNKNOWN: 86400.0}
+    text = text_of(page(seen(last=attempt(), seconds=booked)))
+    assert "412 ms 1.24 s 12 s ago 99.53 % known 50 % of 2 d" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        ({}, "–"),
+        ({State.UNKNOWN: 500.0}, "–"),
+        ({State.LIMITED: 500.0, State.MAINTENANCE: 5.0}, "–"),
+        ({State.UP: 500.0}, "100 %"),
+        ({State.UP: 1e9, State.DOWN: 0.5}, "99.99 %"),
+        ({State.DOWN: 500.0}, "0.00 %"),
+    ],
+)
+def test_uptime_is_never_better_than_what_is_known(seconds: dict[State, float], shown: str) -> None:
+    document = page(seen(UNKNOWN, seconds=seconds))
+    cell = re.search(r'data-label="Uptime">([^<]+)', document)
+    assert cell and cell[1].strip() == shown
+
+
+def test_a_failed_attempt_has_no_latency_and_an_unasked_check_says_so() -> None:
+    failed = attempt(Verdict.FAILED, Reason.DNS, phases=Phases())
+    assert "– – 12 s ago" in text_of(page(seen(DOWN, failed)))
+    assert "– – not asked yet" in text_of(page(seen(UNKNOWN)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, "15 Jan 2027, 06:00 ongoing 2 h"),
+        ({"ended": ago(6000)}, "15 Jan 2027, 06:00 15 Jan 2027, 06:20 20 min"),
+        (
+            {"ended": ago(6000), "end_known": False},
+            "15 Jan 2027, 06:00 unknown last seen 15 Jan 2027, 06:20 20 min",
+        ),
+    ],
+)
+def test_outages_have_a_start_an_end_and_a_length(changes: dict[str, Any], shown: str) -> None:
+    text = text_of(page(seen(outages=(outage(**changes),))))
+    assert f"c It refuses or drops connections. refused {shown}" in text
+
+
+def test_checks_stand_under_their_group_or_their_provider_in_the_order_of_the_file() -> None:
+    chat, grouped = chat_check(name="a1"), chat_check(name="b1", group="Own")
+    later = chat_check(name="a2")
+    document = page(seen(check=chat), seen(check=grouped), seen(check=later))
+    assert re.findall(r'<tr id="(\w+)"', document) == ["a1", "a2", "b1"]
+    assert re.findall(r'scope="rowgroup"[^>]*>([^<]+)', document) == ["p", "Own"]
+
+
+def test_status_pages_of_others_are_no_endpoints() -> None:
+    status = replace(web_check(name="official"), mode=Mode.STATUS_PAGE)
+    document = page(seen(), seen(UNKNOWN, check=status))
+    assert "official" not in document
+    assert "c is up." in document
+
+
+def test_a_long_list_of_troubles_is_cut_in_the_summary() -> None:
+    many = [seen(DOWN, check=chat_check(name=f"c{rank}")) for rank in range(20)]
+    assert "c11 and 8 more." in text_of(page(*many))
+
+
+@pytest.mark.parametrize("place", ["detail", "evidence", "model", "group", "outage"])
+def test_hostile_text_is_escaped_wherever_it_stands(place: str) -> None:
+    last = attempt(
+        Verdict.FAILED,
+        Reason.SERVER_ERROR,
+        detail=HOSTILE if place == "detail" else None,
+        evidence=HOSTILE if place == "evidence" else None,
+    )
+    check = chat_check(
+        model=HOSTILE if place == "model" else "m", group=HOSTILE if place == "group" else None
+    )
+    outages = (outage(detail=HOSTILE),) if place == "outage" else ()
+    other = seen(check=web_check())
+    document = page(seen(DOWN, last, check, outages=outages), other)
+    assert "<script" not in document
+    assert escape("<script>alert(1)</script>") in document
+    if place in {"detail", "evidence", "outage"}:
+        assert "\u202e" not in document and "\x1b" not in document
+
+
+def test_private_evidence_stays_off_the_page() -> None:
+    last = attempt(Verdict.FAILED, Reason.SERVER_ERROR, detail="inner", evidence="inner")
+    private = chat_check(evidence_private=True)
+    document = page(seen(DOWN, last, private, outages=(outage(detail="inner"),)))
+    assert "It reports an error of its own." in document
+    assert "inner" not in document
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_plain_words(reason: Reason) -> None:
+    said = words.REASONS[reason]
+    assert said[0].isupper()
+    assert not said.endswith(".")
+    assert reason.value not in said or "_" not in reason.value
+
+
+def test_no_two_reasons_read_alike() -> None:
+    assert len(set(words.REASONS.values())) == len(Reason)
+    assert set(words.STATES) == set(State)
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_its_colour_on_the_page_and_its_word(state: State) -> None:
+    assert f"--{state}: {COLOURS[state]}" in STYLE
+    assert state.value.capitalize() in text_of(page(seen(state)))
+
+
+def test_the_page_is_one_file_that_asks_nobody_for_anything() -> None:
+    document = page(seen(last=attempt()), seen(DOWN, check=web_check()))
+    assert "<script" not in document
+    assert not re.search(r'(?:src|href)="(?!#|/metrics"|data:)', document)
+    assert "url(" not in document and "@import" not in document
+    assert not re.search(r"<[^>]+\sstyle=", document), "inline styles are blocked by the policy"
+    assert '<meta http-equiv="refresh" content="5">' in document
+
+
+def test_the_policy_allows_exactly_the_style_on_the_page() -> None:
+    style = re.search(r"<style>(.*?)</style>", page(), re.DOTALL)
+    assert style
+    hashed = b64encode(sha256(style[1].encode()).digest()).decode()
+    assert f"style-src 'sha256-{hashed}'" in HEADERS["Content-Security-Policy"]
+    assert "default-src 'none'" in HEADERS["Content-Security-Policy"]
+
+
+def test_the_page_names_the_metrics_and_their_documentation() -> None:
+    document = page()
+    assert 'href="/metrics"' in document
+    named = re.search(r"docs/\w+\.md", document)
+    assert named and (Path(__file__).parent.parent / named[0]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 s"),
+        (0.9, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (725, "12 min 5 s"),
+        (3600 * 4 + 59, "4 h"),
+        (86400 * 3 + 3600 * 4 + 60, "3 d 4 h"),
+        (86400 * 400, "400 d"),
+    ],
+)
+def test_lengths_have_at_most_two_units(seconds: float, text: str) -> None:
+    assert words.length(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0.0004, "0 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.00 s"),
+        (9.994, "9.99 s"),
+        (9.996, "10.0 s"),
+    ],
+)
+def test_latencies_have_three_digits(seconds: float | None, text: str) -> None:
+    assert words.latency(seconds) == text
