@@ -39,6 +39,7 @@ OWNERS: dict[str, set[str]] = {
     "pydantic": {"config"},
     "tenacity": {"run"},
     "orjson": {"dialects"},
+    "botocore": {"probe"},
 }
 
 

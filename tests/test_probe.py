@@ -15,12 +15,14 @@ from dataclasses import replace
 import pytest
 import trustme
 
+from monitor.dialects import DIALECTS
 from monitor.model import Price, Reason, Secret, Slow, Timeouts, Tls, Verdict
 from monitor.probe import chat as chat_module
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
 from tests.making import ASKED, chat_check
 from tests.serving import END, EVENTS, Handler, always, chunk, head, serving
+from tests.transcripts import transcript
 
 SHORT = Timeouts(connect=0.5, first_byte=0.5, first_token=0.5, idle=0.3, total=1.0)
 ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
@@ -183,6 +185,50 @@ async def test_a_misbehaving_endpoint_gets_its_reason(
     assert attempt.reason is reason, attempt.detail
     assert attempt.detail
     assert attempt.seconds < 3
+
+
+#: What each protocol sends that is no output, and a transcript of all of an answer but its end.
+NOISE: list[tuple[str, bytes, str]] = [
+    ("openai-chat", ROLE, "no_marker"),
+    ("azure-openai", b'data: {"choices":[],"prompt_filter_results":[]}\n\n', "no_marker"),
+    ("openai-responses", b'data: {"type":"response.in_progress"}\n\n', "no_terminal_event"),
+    ("anthropic", b'event: ping\ndata: {"type":"ping"}\n\n', "no_message_stop"),
+    ("gemini", b'data: {"usageMetadata":{"promptTokenCount":21}}\r\n\r\n', "healthy"),
+    ("ollama", b'{"message":{"role":"assistant","content":""},"done":false}\n', "no_done"),
+    ("cohere", b'data: {"type":"message-start"}\n\n', "no_message_end"),
+    ("bedrock", transcript("bedrock", "start_then_close").body, "no_metadata"),
+]
+
+
+@pytest.mark.parametrize(("protocol", "noise"), [row[:2] for row in NOISE])
+async def test_noise_stops_no_token_clock(client: Client, protocol: str, noise: bytes) -> None:
+    types = {"Content-Type": DIALECTS[protocol].media}
+    handler = repeating(head(headers=types), chunk(noise), 0.02)
+    attempt = await seen(client, handler, protocol=protocol)
+    assert attempt.reason is Reason.FIRST_TOKEN_TIMEOUT, attempt.detail
+
+
+@pytest.mark.parametrize(("protocol", "noise", "name"), NOISE)
+async def test_an_answer_without_its_end_is_idle_whatever_noise_follows(
+    client: Client, protocol: str, noise: bytes, name: str
+) -> None:
+    types = {"Content-Type": DIALECTS[protocol].media}
+    whole = transcript(protocol, name).body
+    handler = repeating(head(headers=types) + chunk(whole), chunk(noise), 0.02)
+    attempt = await seen(client, handler, protocol=protocol)
+    assert attempt.reason is Reason.IDLE_TIMEOUT, attempt.detail
+
+
+async def test_the_evidence_of_binary_frames_is_text(client: Client) -> None:
+    said = transcript("bedrock", "exception_server")
+    answer = head(headers=said.headers) + chunk(said.body) + END
+    attempt = await seen(client, always(answer), protocol="bedrock")
+    assert attempt.evidence and "encountered an unexpected error" in attempt.evidence
+    assert "\0" not in attempt.evidence
+
+
+def test_every_dialect_has_its_noise() -> None:
+    assert {row[0] for row in NOISE} == set(DIALECTS)
 
 
 async def test_a_reset_in_mid_stream_is_truncated(client: Client) -> None:

@@ -1,7 +1,8 @@
 """Reads `tests/transcripts/<dialect>/<case>.yaml`: what was on the wire, and what it must mean.
 
-A file holds `about` (who does this), `status`, `headers`, `body`, `end` (`eof`, `cut` without the
-last chunk, `open` with the socket left open), `check` (changed fields) and `expect`.
+A file holds `about` (who does this), `status`, `headers` (the dialect's content type if not told),
+`body` or, where it is binary, `body_hex` (a list of pieces), `end` (`eof`, `cut` without the last
+chunk, `open` with the socket left open), `check` (changed fields) and `expect`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from monitor.dialects import DIALECTS, Dialect
 from monitor.model import Check
 from tests.making import chat_check, expecting
 
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parent / "transcripts"
 
 @dataclass(frozen=True)
 class Transcript:
-    dialect: str
+    dialect: Dialect
     name: str
     about: str
     status: int
@@ -34,20 +36,30 @@ class Transcript:
         changes = dict(self.changes)
         if "expect" in changes:
             changes["expect"] = expecting(**changes["expect"])
-        return chat_check(url, protocol=self.dialect, **changes)
+        return chat_check(url, protocol=self.dialect.name, **changes)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the body is read as a stream."""
+        content_type = self.headers.get("content-type", "")
+        return 200 <= self.status < 300 and self.dialect.streams(content_type)
+
+
+KEYS = {"about", "status", "headers", "body", "body_hex", "end", "check", "expect"}
 
 
 def _read(path: Path) -> Transcript:
     raw = yaml.safe_load(path.read_text("utf-8"))
-    unknown = raw.keys() - {"about", "status", "headers", "body", "end", "check", "expect"}
-    assert not unknown, f"{path}: unknown keys {unknown}"
+    assert not raw.keys() - KEYS, f"{path}: unknown keys {raw.keys() - KEYS}"
+    assert ("body" in raw) != ("body_hex" in raw), f"{path}: one of body and body_hex"
+    dialect = DIALECTS[path.parent.name]
     return Transcript(
-        dialect=path.parent.name,
+        dialect=dialect,
         name=path.stem,
         about=raw["about"],
         status=raw.get("status", 200),
-        headers=raw.get("headers", {"content-type": "text/event-stream"}),
-        body=(raw["body"] or "").encode(),
+        headers=raw.get("headers", {"content-type": dialect.media}),
+        body=bytes.fromhex("".join(raw.get("body_hex", ""))) or (raw.get("body") or "").encode(),
         end=raw.get("end", "eof"),
         changes=raw.get("check", {}),
         expect=raw["expect"],
@@ -55,4 +67,9 @@ def _read(path: Path) -> Transcript:
 
 
 TRANSCRIPTS = [_read(path) for path in sorted(ROOT.glob("*/*.yaml"))]
-STREAMS = [one for one in TRANSCRIPTS if one.headers.get("content-type") == "text/event-stream"]
+STREAMS = [one for one in TRANSCRIPTS if one.streams]
+
+
+def transcript(dialect: str, name: str) -> Transcript:
+    """One by its name."""
+    return next(one for one in TRANSCRIPTS if (one.dialect.name, one.name) == (dialect, name))

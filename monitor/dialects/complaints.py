@@ -12,6 +12,11 @@ import orjson
 SAID_LIMIT = 4096
 """Characters kept of a provider's words; shortened for people once secrets are removed."""
 
+#: Where an error keeps its words; AWS spells `Message` where its gateway speaks, not its service.
+_WORDS = ("message", "Message", "detail", "errors")
+#: By what a flat object under an error status is known to be an error.
+_LOOSE = (*_WORDS, "code", "__type")
+
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
@@ -42,11 +47,12 @@ def complaint(document: Any) -> Complaint | None:
     """The error object in a decoded document, or None where it holds none.
 
     Seen in the wild: `error` as object, string or list; a flat object with `object: "error"`; the
-    whole document as a one-element list (Gemini); a `detail` text or list (FastAPI, Mistral);
-    flat `code` and `message` (DashScope, gateways).
+    whole document as a list, of one element or with the answer's chunks before it (Gemini); a
+    `detail` text or list (FastAPI, Mistral); flat `code` and `message` (DashScope, gateways).
     """
     if isinstance(document, list):
-        return complaint(document[0]) if len(document) == 1 else None
+        inside = (complaint(item) for item in document if isinstance(item, dict))
+        return next((found for found in inside if found), None)
     if not isinstance(document, dict):
         return None
     error = document.get("error")
@@ -62,7 +68,7 @@ def loose_complaint(document: Any) -> Complaint | None:
     found = complaint(document)
     if found or not isinstance(document, dict):
         return found
-    if any(key in document for key in ("message", "detail", "code", "errors")):
+    if any(key in document for key in _LOOSE):
         return _flatten(document, document)
     return None
 
@@ -80,9 +86,11 @@ def _flatten(error: Any, document: Mapping[str, Any]) -> Complaint:
         error.get("code"),
         error.get("type"),
         error.get("status"),
+        error.get("__type"),
         document.get("error_type"),
     )
-    message = _text(error.get("message") or error.get("detail") or error.get("errors") or error)
+    told = next((error[key] for key in _WORDS if error.get(key)), error)
+    message = _text(told)
     if inner:
         message = f"{message} {_text(inner.get('raw') or '')}".strip()
     number = _number(error.get("code")) or _number(error.get("statusCode"))
@@ -90,15 +98,33 @@ def _flatten(error: Any, document: Mapping[str, Any]) -> Complaint:
 
 
 def _codes(*values: Any) -> tuple[str, ...]:
-    return tuple(value.lower() for value in values if isinstance(value, str))
+    return tuple(code_name(value) for value in values if isinstance(value, str))
+
+
+def code_name(text: str) -> str:
+    """A code in lower case and bare: AWS may write `com.amazon.coral#XException:http://…`."""
+    return text.lower().rpartition("#")[2].partition(":")[0]
 
 
 def _detail_codes(details: Any) -> list[Any]:
     if isinstance(details, dict):
         return [details.get("error_code")]
-    if isinstance(details, list):
-        return [item.get("reason") for item in details if isinstance(item, dict)]
-    return []
+    codes: list[Any] = []
+    for item in details if isinstance(details, list) else ():
+        if isinstance(item, dict):
+            codes += [_spent(item.get("violations")), item.get("reason")]
+    return codes
+
+
+def _spent(violations: Any) -> str | None:
+    """Which of Gemini's quotas is used up: those of a day and of a minute look alike otherwise."""
+    for one in violations if isinstance(violations, list) else ():
+        name = one.get("quotaId") if isinstance(one, dict) else None
+        if isinstance(name, str) and "PerDay" in name:
+            return "quota_per_day"
+        if isinstance(name, str) and "PerMinute" in name:
+            return "quota_per_minute"
+    return None
 
 
 def _detail_delay(details: Any) -> float | None:

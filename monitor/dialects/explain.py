@@ -8,10 +8,18 @@ status (429 alone has four meanings) and sometimes under a misleading code.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from monitor.dialects.complaints import Complaint, decode, loose_complaint, seconds, shorten
+from monitor.dialects.complaints import (
+    Complaint,
+    code_name,
+    decode,
+    loose_complaint,
+    seconds,
+    shorten,
+)
 from monitor.dialects.signals import Problem
 from monitor.model import Reason
 
@@ -30,12 +38,13 @@ CODES: Mapping[str, Reason] = {
             "project_spend_limit_exceeded organization_usage_limit_exceeded billing_error "
             "exceeded_current_quota_error enforced_spend_limit_reached arrearage "
             "insufficient_balance billing_not_active insufficient_credits account_deactivated "
-            "billing_hard_limit_reached"
+            "billing_hard_limit_reached servicequotaexceededexception quota_per_day"
         ),
         Reason.RATE_LIMITED: (
             "rate_limit_exceeded rate_limit_error rate_limit_reached_error resource_exhausted "
             "too_many_requests throttling throttlingexception throttling.ratequota "
-            "throttling.user throttling.burstrate throttling.allocationquota limit_burst_rate"
+            "throttling.user throttling.burstrate throttling.allocationquota limit_burst_rate "
+            "quota_per_minute"
         ),
         Reason.AUTH: (
             "invalid_api_key authentication_error api_key_invalid unauthenticated invalidapikey "
@@ -47,10 +56,20 @@ CODES: Mapping[str, Reason] = {
             "model_not_found deploymentnotfound model_not_available model_not_supported "
             "modelnotfound resourcenotfoundexception not_found_error model_deprecated"
         ),
-        Reason.FILTERED: "content_filter data_inspection_failed datainspectionfailed",
+        Reason.FILTERED: (
+            "content_filter data_inspection_failed datainspectionfailed invalid_prompt "
+            "cyber_policy bio_policy"
+        ),
+        Reason.BAD_REQUEST: (
+            "validationexception context_length_exceeded unsupported_parameter unsupported_value "
+            "integer_below_min_value data_residency_mismatch request_too_large"
+        ),
     }.items()
     for code in codes.split()
 }
+
+#: What OpenAI says of money, Google says of any limit, that of a minute included.
+_GOOGLES = "exceeded your current quota"
 
 #: Words in a message that outrank the status (lower case); the first that is found decides.
 WORDS: tuple[tuple[str, Reason], ...] = (
@@ -64,9 +83,16 @@ WORDS: tuple[tuple[str, Reason], ...] = (
     ("credit balance is too low", Reason.QUOTA),
     ("spend limit", Reason.QUOTA),
     ("spending limit", Reason.QUOTA),
-    ("exceeded your current quota", Reason.QUOTA),
+    ("api usage limit", Reason.QUOTA),
+    ("weekly usage limit", Reason.QUOTA),
+    ("calls / month", Reason.QUOTA),
+    ("requires a subscription", Reason.QUOTA),
+    (_GOOGLES, Reason.QUOTA),
     ("api key not valid", Reason.AUTH),
     ("api key expired", Reason.AUTH),
+    ("model identifier is invalid", Reason.MODEL_NOT_FOUND),
+    ("user location is not supported", Reason.BLOCKED),
+    ("not available in your country", Reason.BLOCKED),
     ("overloaded", Reason.OVERLOADED),
     ("too busy", Reason.OVERLOADED),
     ("server busy", Reason.OVERLOADED),
@@ -88,9 +114,16 @@ STATUSES: Mapping[int, Reason] = {
     **dict.fromkeys((498, 503, 529), Reason.OVERLOADED),
 }
 
+#: Statuses of a dialect that gives none a meaning of its own.
+COMMON: Mapping[int, Reason] = {}
+
 #: Words are only believed where the status leaves room for them: a 401 that says "overloaded"
 #: in its help text is still about the key.
 _WORDLESS = frozenset({401, 451})
+#: Reasons that lie with whoever asked, which for a gateway's 5xx is the gateway.
+_OURS = frozenset({Reason.MODEL_NOT_FOUND, Reason.AUTH, Reason.BAD_REQUEST})
+#: What a code says may be corrected by words if it says one of these.
+_CORRECTABLE = frozenset({None, Reason.RATE_LIMITED, Reason.BAD_REQUEST})
 
 
 def blocked_by(status: int, headers: Mapping[str, str], body: bytes) -> str | None:
@@ -115,8 +148,17 @@ def blocked_by(status: int, headers: Mapping[str, str], body: bytes) -> str | No
     return None
 
 
-def explain(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Problem:
-    """The reason for an answer that is not a 2xx; `now` (Unix seconds) dates HTTP-date advice."""
+def explain(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    own: Mapping[int, Reason] = COMMON,
+) -> Problem:
+    """The reason for an answer that is not a 2xx; `now` (Unix seconds) dates HTTP-date advice.
+
+    `own` are the statuses that mean something of their own in the dialect.
+    """
     wait = retry_after(headers, now)
     wall = blocked_by(status, headers, body)
     if wall:
@@ -125,12 +167,13 @@ def explain(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
         document = decode(body)
     except ValueError:
         document = None
-    found = loose_complaint(document)
+    found = _named(loose_complaint(document), headers)
     if 300 <= status < 400:
         return Problem(Reason.REDIRECTED, f"HTTP {status} to {headers.get('location', '?')}", wait)
     if found is None:
-        return Problem(_unspoken(status, headers, body), _page_text(status, body), wait)
-    reason = _reason(found, status, headers)
+        reason = own.get(status) or _unspoken(status, headers, body)
+        return Problem(reason, _page_text(status, body), wait)
+    reason = _reason(found, status, headers) or own.get(status) or _by_status(status)
     said = f"HTTP {status}: {shorten(found.message)}"
     return Problem(reason, said, wait if wait is not None else found.retry_after)
 
@@ -146,21 +189,31 @@ def explain_in_band(found: Complaint, *, streaming: bool) -> Problem:
     if reason is None and found.number is not None and found.number in STATUSES:
         by_status = STATUSES[found.number]
         reason = None if streaming and by_status is Reason.SERVER_ERROR else by_status
+    if reason is None and "invalid_request_error" in found.codes:
+        # Too loose a type to be believed beside a status, but here there is none.
+        reason = Reason.BAD_REQUEST
     if reason is None:
-        reason = Reason.STREAM_ERROR
-        if not streaming:
-            reason = Reason.SERVER_ERROR
+        reason = Reason.STREAM_ERROR if streaming else Reason.SERVER_ERROR
     return Problem(reason, f"error under 200: {shorten(found.message)}", found.retry_after)
 
 
-def _reason(found: Complaint, status: int, headers: Mapping[str, str]) -> Reason:
+def _named(found: Complaint | None, headers: Mapping[str, str]) -> Complaint | None:
+    """The complaint with the name that AWS gives it in a header: the body may hold words only."""
+    name = headers.get("x-amzn-errortype", "")
+    if not name:
+        return found
+    known = found or Complaint((), name)
+    return replace(known, codes=(code_name(name), *known.codes))
+
+
+def _reason(found: Complaint, status: int, headers: Mapping[str, str]) -> Reason | None:
+    """What the answer says beyond its status."""
     if status == 402 and "retry-after" in headers:
         # OpenRouter's in-flight budget: a 402 that only asks to wait.
         return Reason.RATE_LIMITED
     spoken = _spoken(found) if status not in _WORDLESS else None
-    if spoken is Reason.MODEL_NOT_FOUND and status >= 500:
-        spoken = None
-    if spoken is Reason.AUTH and status >= 500:
+    if status >= 500 and spoken in _OURS:
+        # A gateway's 500 that wraps an upstream's refusal is the gateway's own affair (LiteLLM).
         spoken = None
     if spoken is not None:
         return spoken
@@ -169,7 +222,7 @@ def _reason(found: Complaint, status: int, headers: Mapping[str, str]) -> Reason
         return Reason.MODEL_NOT_FOUND
     if status == 403 and any(word in text for word in ("country", "region", "territory")):
         return Reason.BLOCKED
-    return _by_status(status)
+    return None
 
 
 def _spoken(found: Complaint) -> Reason | None:
@@ -179,9 +232,11 @@ def _spoken(found: Complaint) -> Reason | None:
     `invalid_request_error`, Anthropic reported overload as `api_error`.
     """
     text = found.message.lower()
+    if "resource_exhausted" in found.codes:
+        text = text.replace(_GOOGLES, "")
     words = next((reason for word, reason in WORDS if word in text), None)
     codes = next((CODES[code] for code in found.codes if code in CODES), None)
-    if words is not None and codes in {None, Reason.RATE_LIMITED}:
+    if words is not None and codes in _CORRECTABLE:
         return words
     return codes
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.dialects.complaints import complaint, decode, loose_complaint, shorten
+from monitor.dialects.complaints import complaint
+from monitor.dialects.events import count, dig, unpack
 from monitor.dialects.explain import explain_in_band
-from monitor.dialects.request import chat_headers, merge, under
+from monitor.dialects.request import bearer, chat_headers, merge, under
 from monitor.dialects.signals import (
     Channel,
     Done,
@@ -28,7 +29,7 @@ from monitor.dialects.signals import (
     Usage,
 )
 from monitor.dialects.sse import Event
-from monitor.model import Check, Reason, Tokens
+from monitor.model import Check, Tokens
 
 ENDINGS: Mapping[str, Ending] = {
     "stop": Ending.COMPLETE,
@@ -50,40 +51,29 @@ _REASONING = ("reasoning_content", "reasoning", "thinking")
 
 def build(check: Check, prompt: str) -> Request:
     """The request of one attempt; `check.body` is merged last, null removes a key."""
-    body: dict[str, Any] = {
+    url = under(check.url, "/chat/completions")
+    return Request("POST", url, chat_headers(check, bearer(check)), body(check, prompt))
+
+
+def body(check: Check, prompt: str) -> bytes:
+    """The JSON asked with, the same for all of the family."""
+    document: dict[str, Any] = {
         "model": check.model,
         "messages": [{"role": "user", "content": prompt}],
         "stream": True,
         check.token_field: check.max_tokens,
     }
     if check.usage_option:
-        body["stream_options"] = {"include_usage": True}
-    key = check.api_key.reveal() if check.api_key else None
-    own = {"Authorization": f"Bearer {key}"} if key else {}
-    return Request(
-        "POST",
-        under(check.url, "/chat/completions"),
-        chat_headers(check, own),
-        merge(body, check.body),
-    )
+        document["stream_options"] = {"include_usage": True}
+    return merge(document, check.body)
 
 
 def read(event: Event) -> list[Signal]:
     """The signals in one event; raises ValueError where it does not decode."""
     if event.data.startswith(b"[DONE]"):
         return [Done()]
-    try:
-        chunk = decode(event.data)
-    except ValueError:
-        if event.name == "error":
-            return [Problem(Reason.STREAM_ERROR, shorten(event.data.decode("utf-8", "replace")))]
-        raise
-    found = loose_complaint(chunk) if event.name == "error" else complaint(chunk)
-    if found:
-        return [explain_in_band(found, streaming=True)]
-    if not isinstance(chunk, dict):
-        raise ValueError(f"an event that is {type(chunk).__name__}, not an object")
-    return _chunk(chunk)
+    chunk = unpack(event)
+    return [chunk] if isinstance(chunk, Problem) else _chunk(chunk)
 
 
 def _chunk(chunk: dict[str, Any]) -> list[Signal]:
@@ -155,21 +145,12 @@ def _inner_usage(holder: Any) -> Any:
 
 def tokens(usage: Mapping[str, Any]) -> Tokens:
     """Usage in OpenAI's words; DeepSeek's cache hits are read where the details are missing."""
-    completion = usage.get("completion_tokens_details")
-    prompt = usage.get("prompt_tokens_details")
-    cached = prompt.get("cached_tokens") if isinstance(prompt, dict) else None
+    cached = dig(usage, "prompt_tokens_details", "cached_tokens")
     if cached is None:
         cached = usage.get("prompt_cache_hit_tokens")
     return Tokens(
-        input=_count(usage.get("prompt_tokens")),
-        output=_count(usage.get("completion_tokens")),
-        reasoning=_count(
-            completion.get("reasoning_tokens") if isinstance(completion, dict) else None
-        ),
-        cached=_count(cached),
+        input=count(usage.get("prompt_tokens")),
+        output=count(usage.get("completion_tokens")),
+        reasoning=count(dig(usage, "completion_tokens_details", "reasoning_tokens")),
+        cached=count(cached),
     )
-
-
-def _count(value: Any) -> int | None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value < 10**9 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import orjson
 
@@ -15,10 +15,21 @@ from monitor.model import Check
 USER_AGENT = f"ai-chat-outage-monitor/{__version__}"
 
 
-def under(base: str, path: str) -> str:
-    """`path` below the base URL; a query of the base stays at the end."""
+def under(base: str, path: str, **query: str) -> str:
+    """`path` below the base URL; a query of the base stays at the end.
+
+    `query` is added to it, unless the base has that parameter already.
+    """
     parts = urlsplit(base)
-    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
+    given = {part.partition("=")[0] for part in parts.query.split("&")}
+    added = [f"{name}={value}" for name, value in query.items() if name not in given]
+    whole = "&".join([*([parts.query] if parts.query else []), *added])
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, query=whole, fragment=""))
+
+
+def in_path(name: str) -> str:
+    """A model's name as one segment of a path."""
+    return quote(name, safe="")
 
 
 def plain_headers(check: Check, own: Mapping[str, str]) -> dict[str, str]:
@@ -39,6 +50,16 @@ def plain_headers(check: Check, own: Mapping[str, str]) -> dict[str, str]:
         headers.pop(folded.get(name.lower(), name), None)
         headers[name] = value.reveal()
     return headers
+
+
+def bearer(check: Check) -> dict[str, str]:
+    """The header that most vendors take the key in; none without a key."""
+    return {"Authorization": f"Bearer {check.api_key.reveal()}"} if check.api_key else {}
+
+
+def key_header(check: Check, name: str) -> dict[str, str]:
+    """The key in a header of the vendor's own; none without a key."""
+    return {name: check.api_key.reveal()} if check.api_key else {}
 
 
 def chat_headers(

@@ -24,6 +24,8 @@ class Request:
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
+    exact: bool = False
+    """The URL is part of a signature: its escapes are to be sent as they are."""
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.url}, {len(self.headers)} headers)"

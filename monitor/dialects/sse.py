@@ -12,6 +12,7 @@ that drops it sees an empty success.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 BOM = b"\xef\xbb\xbf"
 
@@ -73,6 +74,8 @@ class Lines:
 class SSE:
     """A decoder of one response body."""
 
+    media: ClassVar[str] = "text/event-stream"
+
     __slots__ = ("_data", "_first", "_limit", "_lines", "_name", "_size")
 
     def __init__(self, limit: int = 1 << 20) -> None:
@@ -82,6 +85,11 @@ class SSE:
         self._size = 0
         self._name = ""
         self._first = True
+
+    @property
+    def pending(self) -> bytes:
+        """What the end of the body would cut off."""
+        return b"\n".join([*self._data, self._lines.pending])
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by `data`; raises TooLargeError past the bound."""

@@ -12,6 +12,10 @@ from monitor.judge.reply import Reply
 from monitor.judge.verdict import OK, Finding, stream_finding
 from monitor.model import Check, Reason, WebExpect
 
+#: Keys by which an answer is known that came in one piece, in any protocol; as a list of pieces
+#: Gemini sends it without `alt=sse`.
+WHOLE = frozenset({"choices", "object", "candidates", "content", "output", "done", "finish_reason"})
+
 Advised = tuple[Finding, float | None]
 """A finding, and the seconds that the provider asks us to wait."""
 
@@ -31,7 +35,7 @@ def chat_finding(
     `page` is the body of an answer that is no stream, else None and `reply` holds the stream.
     """
     if not 200 <= status < 300:
-        problem = explain(status, headers, page or b"", now)
+        problem = explain(status, headers, page or b"", now, reply.dialect.statuses)
         return Finding(problem.reason, problem.said), problem.retry_after
     if page is not None:
         return _unstreamed(status, headers, page, broken)
@@ -55,7 +59,8 @@ def _unstreamed(
     if found:
         problem = explain_in_band(found, streaming=False)
         return Finding(problem.reason, problem.said), problem.retry_after
-    if isinstance(document, dict) and ("choices" in document or "object" in document):
+    first = document[0] if isinstance(document, list) and document else document
+    if isinstance(first, dict) and not WHOLE.isdisjoint(first):
         # The service works, but not as asked: whoever set the check up has to look at it.
         detail = f"a whole answer as {media} where a stream was asked for: check `url`, `protocol`"
         return Finding(Reason.BAD_REQUEST, detail), None

@@ -89,8 +89,17 @@ class Reply:
         return self._events(events, stamp)
 
     def end(self, stamp: Stamp) -> bool:
-        """Take in the end of the body, which completes an event in some framings."""
-        return self._events(self._decoder.finish(), stamp)
+        """Take in the clean end of the body, which some framings and dialects are waiting for."""
+        try:
+            events = self._decoder.finish()
+        except TooLargeError as error:
+            self.problem = Problem(Reason.TOO_LARGE, str(error))
+            return True
+        if self._events(events, stamp):
+            return True
+        if self.dialect.ends_by_eof and self.finish is not None and not self._decoder.pending:
+            self.done = True
+        return self.done
 
     def _events(self, events: list[Event], stamp: Stamp) -> bool:
         for event in events:
@@ -112,7 +121,7 @@ class Reply:
             case Output(text, channel):
                 self._output(text, channel, stamp, alone=alone)
             case Usage(tokens):
-                self.tokens = tokens
+                self.tokens = _updated(self.tokens, tokens)
             case Finish():
                 self.finish = signal
             case Done():
@@ -140,3 +149,16 @@ class Reply:
         if self._answer_size < ANSWER_LIMIT:
             self.answers.append(text)
             self._answer_size += len(text)
+
+
+def _updated(before: Tokens | None, now: Tokens) -> Tokens:
+    """Usage told in parts: the last word counts (Gemini repeats its sums as they grow), and what
+    is not said again stays (Anthropic tells the input first and the output last)."""
+    if before is None:
+        return now
+    return Tokens(
+        input=before.input if now.input is None else now.input,
+        output=before.output if now.output is None else now.output,
+        reasoning=before.reasoning if now.reasoning is None else now.reasoning,
+        cached=before.cached if now.cached is None else now.cached,
+    )

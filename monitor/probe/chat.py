@@ -5,23 +5,29 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from monitor.dialects import DIALECTS
+from monitor.dialects import DIALECTS, bedrock
 from monitor.dialects.complaints import shorten
 from monitor.dialects.headers import headroom, request_id
+from monitor.dialects.signals import Request
 from monitor.judge.cost import cost
 from monitor.judge.expect import Question, question
 from monitor.judge.pages import Advised, chat_finding
 from monitor.judge.reply import Reply
 from monitor.judge.verdict import Finding, speed_finding
-from monitor.model import Attempt, Check, Moment, Phases, Verdict
+from monitor.model import Attempt, Check, Moment, Phases, Reason, Verdict
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.consumers import ChatConsumer
 from monitor.probe.exchange import Exchange, doubtful, exchange
+from monitor.probe.signing import NoSignerError, signed
+from monitor.probe.wire import Wire
 from monitor.redact import redact
 
 EVIDENCE_LIMIT = 2048
 DETAIL_LIMIT = 300
+
+#: Control characters, of which binary frames are full; what is printable in them is kept.
+_UNPRINTABLE = dict.fromkeys({*range(32), 127} - {*map(ord, "\t\n\r")}, "\N{REPLACEMENT CHARACTER}")
 
 
 async def chat(client: Client, check: Check, rng: random.Random) -> Attempt:
@@ -32,7 +38,7 @@ async def chat(client: Client, check: Check, rng: random.Random) -> Attempt:
     reply = Reply(dialect)
     consumer = ChatConsumer(reply)
     started = now()
-    seen = await exchange(client, check, dialect.build(check, asked.prompt), consumer)
+    seen = await _ask(client, check, dialect.build(check, asked.prompt), consumer)
     ended = now()
     phases = _phases(seen, reply)
     finding, wait = _finding(check, asked, seen, consumer, ended)
@@ -56,6 +62,14 @@ async def chat(client: Client, check: Check, rng: random.Random) -> Attempt:
         headroom=headroom(seen.headers),
         certificate_expires=seen.wire.certificate_expires,
     )
+
+
+async def _ask(client: Client, check: Check, request: Request, consumer: ChatConsumer) -> Exchange:
+    try:
+        request = signed(check, request)
+    except NoSignerError as error:
+        return Exchange(Wire(client.poll), broken=Finding(Reason.BAD_REQUEST, str(error)))
+    return await exchange(client, check, request, consumer)
 
 
 def _finding(
@@ -90,7 +104,8 @@ def evidence(check: Check, finding: Finding, seen: Exchange) -> str | None:
     """The first 2 KiB of what a bad answer said, secrets removed."""
     if finding.verdict is Verdict.OK or not seen.said:
         return None
-    return redact(seen.said.decode("utf-8", "replace"), check_secrets(check))[:EVIDENCE_LIMIT]
+    said = seen.said.decode("utf-8", "replace").translate(_UNPRINTABLE)
+    return redact(said, check_secrets(check))[:EVIDENCE_LIMIT]
 
 
 def told(check: Check, detail: str | None) -> str | None:
@@ -100,5 +115,7 @@ def told(check: Check, detail: str | None) -> str | None:
 
 def check_secrets(check: Check) -> tuple[str, ...]:
     """Every secret that a request of this check may carry."""
-    held = [check.api_key, check.basic, *check.headers.values()]
+    aws = bedrock.credentials(check)
+    parts = [aws.secret_key, aws.token] if aws else []
+    held = [check.api_key, check.basic, *check.headers.values(), *parts]
     return tuple(secret.reveal() for secret in held if secret is not None)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import AsyncResolver
+from yarl import URL
 
 from monitor.dialects.signals import Request
 from monitor.model import Check, Tls
@@ -77,7 +78,8 @@ class Client:
         """The response of `request` as an async context manager; redirects are not followed."""
         return self._session(check.ip).request(
             request.method,
-            request.url,
+            # aiohttp would write `%3A` in a path as `:`, and a signature would not fit any more.
+            URL(request.url, encoded=request.exact),
             headers=request.headers,
             data=request.body,
             allow_redirects=False,
