@@ -58,8 +58,11 @@ class _Options:
         self.add("--log-level", level, "what to log", choices=levels)
         self.add("--log-format", "logfmt", "how to log", choices=("logfmt", "json"))
 
-    def serving(self) -> None:
+    def listen(self) -> None:
         self.add("--listen", "127.0.0.1:9817", "where to serve HTTP", type=Address.parse)
+
+    def serving(self) -> None:
+        self.listen()
         self.add("--data-dir", "./data", "what has to survive a restart; one service each")
         self.flag("--enable-lifecycle", "allow POST /-/reload")
 
@@ -98,7 +101,7 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     options._parser.add_argument("--json", action="store_true", help="print JSON instead")
 
     options = command("demo", commands.demo, "the whole product on simulated providers, no key")
-    options.serving()
+    options.listen()
     options.add("--speed", "1", "how much faster the story runs", type=_positive)
     options.logging("info")
 

@@ -129,16 +129,20 @@ def _price_list(config: Config, costs: list[float | None], total: float) -> str:
 
 def demo(options: argparse.Namespace) -> int:
     """The whole product on simulated providers."""
-    from monitor import demo as show
+    # Imported here: the simulator is no part of the service.
+    from monitor.demo import KEY, stage
 
-    return show.run(options)
+    _log_to_stderr(options).add(KEY)
+    with stage(options.speed) as (config, folder):
+        print(f"Open {options.listen.url} and watch: the first outage begins in 20 s.", flush=True)
+        return served(config, lambda: config, Settings(options.listen, folder / "data"))
 
 
 def simulate(options: argparse.Namespace) -> int:
     """Just the simulated providers."""
-    from monitor import demo as show
+    from monitor.demo import simulate as act
 
-    return show.simulate(options)
+    return act(options)
 
 
 def schema(options: argparse.Namespace) -> int:

@@ -10,9 +10,7 @@ Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitabl
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    handler: Handler, *, raw: bool = False, **options: object
-) -> AsyncIterator[int]:
+async def serving(handler: Handler, *, raw: bool = False, **options: object) -> AsyncIterator[int]:
     """Serve on a loopback port of the system's choice; yields the port.
 
     `handler` gets the request (head and body; whatever comes first if `raw`) and the connection,

@@ -10,8 +10,8 @@ from monitor.dialects.explain import retry_after
 from monitor.dialects.headers import headroom, request_id
 from monitor.dialects.openai_chat import build
 from monitor.judge.cost import cost, estimate_per_day
-from monitor.judge.models import same_model
 from monitor.judge.expect import mismatch, question
+from monitor.judge.models import same_model
 from monitor.judge.pages import reach_finding, web_finding
 from monitor.model import Mode, Price, Reason, Secret, Tokens, WebExpect
 from tests.making import ASKED, chat_check, expecting, web_check

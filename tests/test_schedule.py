@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ CHECK = chat_check(interval=60.0, confirm=Confirm(recheck=5.0))
 def test_first_starts_are_spread_at_a_steady_pace() -> None:
     checks = [replace(CHECK, name=f"c{n}") for n in range(100)]
     starts = sorted(phases(checks).values())
-    gaps = [b - a for a, b in zip(starts, starts[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(starts)]
     assert starts[0] == 0
     assert gaps == pytest.approx([0.05] * 99)
 

@@ -91,13 +91,12 @@ async def test_an_unchanged_check_keeps_everything_over_a_reload() -> None:
 async def test_a_check_that_changed_in_passing_keeps_its_state_and_one_that_moved_does_not() -> (
     None
 ):
-    async with serving(OK) as port, serving(OK) as other:
-        async with running(web(port)) as service:
-            await until(lambda: state(service, "w") is State.UP, "up")
-            service.apply(Config((web(port, interval=0.07, slo=0.9),), guard_targets=()))
-            assert state(service, "w") is State.UP
-            service.apply(Config((web(other),), guard_targets=()))
-            assert state(service, "w") is State.UNKNOWN
+    async with serving(OK) as port, serving(OK) as other, running(web(port)) as service:
+        await until(lambda: state(service, "w") is State.UP, "up")
+        service.apply(Config((web(port, interval=0.07, slo=0.9),), guard_targets=()))
+        assert state(service, "w") is State.UP
+        service.apply(Config((web(other),), guard_targets=()))
+        assert state(service, "w") is State.UNKNOWN
 
 
 async def test_a_keyless_check_is_limited_while_the_api_answers() -> None:
@@ -162,25 +161,24 @@ async def test_a_stop_does_not_wait_for_a_hanging_endpoint(monkeypatch: pytest.M
 async def test_a_bug_in_one_round_stops_neither_that_check_nor_others(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(OK) as port:
-        async with running(web(port, "a"), web(port, "b")) as service:
-            observe = service.metrics.observe
-            broken = []
+    async with serving(OK) as port, running(web(port, "a"), web(port, "b")) as service:
+        observe = service.metrics.observe
+        broken = []
 
-            def once_broken(check: Check, probe: object) -> None:
-                if check.name == "a" and not broken:
-                    broken.append(probe)
-                    raise ZeroDivisionError
-                observe(check, probe)  # type: ignore[arg-type]
+        def once_broken(check: Check, probe: object) -> None:
+            if check.name == "a" and not broken:
+                broken.append(probe)
+                raise ZeroDivisionError
+            observe(check, probe)  # type: ignore[arg-type]
 
-            monkeypatch.setattr(service.metrics, "observe", once_broken)
-            await until(lambda: bool(broken), "the bug")
-            text = 'aichat_probes_total{check="a"'
-            await until(
-                lambda: any(
-                    line.startswith(text) and not line.endswith(" 0.0")
-                    for line in service.metrics.render("")[0].decode().splitlines()
-                ),
-                "the check going on",
-            )
+        monkeypatch.setattr(service.metrics, "observe", once_broken)
+        await until(lambda: bool(broken), "the bug")
+        text = 'aichat_probes_total{check="a"'
+        await until(
+            lambda: any(
+                line.startswith(text) and not line.endswith(" 0.0")
+                for line in service.metrics.render("")[0].decode().splitlines()
+            ),
+            "the check going on",
+        )
     assert "a bug of ours in a round" in caplog.text

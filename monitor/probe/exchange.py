@@ -195,7 +195,20 @@ def _expired(deadlines: Deadlines, wire: Wire) -> Finding:
     if reason is Reason.CONNECT_TIMEOUT and wire.phase == "name resolution":
         return Finding(Reason.DNS, f"no address after {deadlines.limits.connect:g} s")
     limit = getattr(deadlines.limits, reason.value.removesuffix("_timeout"))
-    return Finding(reason, f"no end of {wire.phase} within {limit:g} s")
+    return Finding(reason, f"{_MISSED[reason]} {limit:g} s{_where(reason, wire)}")
+
+
+_MISSED = {
+    Reason.CONNECT_TIMEOUT: "not connected within",
+    Reason.FIRST_BYTE_TIMEOUT: "no response head within",
+    Reason.FIRST_TOKEN_TIMEOUT: "no output within",
+    Reason.IDLE_TIMEOUT: "no further output for",
+    Reason.TOTAL_TIMEOUT: "not done within",
+}
+
+
+def _where(reason: Reason, wire: Wire) -> str:
+    return f", stuck in {wire.phase}" if reason is Reason.CONNECT_TIMEOUT else ""
 
 
 def blame(error: BaseException, wire: Wire) -> Finding:

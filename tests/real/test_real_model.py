@@ -165,17 +165,30 @@ def test_an_outage_of_a_real_model_is_seen_by_a_real_prometheus(
         server = stack.enter_context(model_server(model_file, model_port, log))
         wait_for("the model to load", lambda: answers(models), 60)
 
-        once = subprocess.run([*monitor, "once", *config], capture_output=True, text=True, timeout=60)
+        once = subprocess.run(
+            [*monitor, "once", *config], capture_output=True, text=True, timeout=60
+        )
         print(once.stdout)
         assert once.returncode == 0, once.stdout + once.stderr
 
         service = stack.enter_context(running(serve, log))
         stack.enter_context(running(scrape, log))
         wait_for("up", lambda: in_state("up"), 60)
-        wait_for("five answers", lambda: (value("aichat_time_to_first_token_seconds_count") or 0) >= 5, 60)
-        print("time to first token, mean:",
-              value("aichat_time_to_first_token_seconds_sum / aichat_time_to_first_token_seconds_count"))
-        print("tokens:", {r["metric"]["direction"]: r["value"][1] for r in query("aichat_tokens_total")})
+        wait_for(
+            "five answers",
+            lambda: (value("aichat_time_to_first_token_seconds_count") or 0) >= 5,
+            60,
+        )
+        print(
+            "time to first token, mean:",
+            value(
+                "aichat_time_to_first_token_seconds_sum / aichat_time_to_first_token_seconds_count"
+            ),
+        )
+        print(
+            "tokens:",
+            {r["metric"]["direction"]: r["value"][1] for r in query("aichat_tokens_total")},
+        )
 
         stopped = time.time()
         server.send_signal(signal.SIGTERM)
@@ -184,7 +197,13 @@ def test_an_outage_of_a_real_model_is_seen_by_a_real_prometheus(
         opened = query("aichat_outage_start_timestamp_seconds")
         assert len(opened) == 1
         began = float(opened[0]["value"][1])
-        print("outage:", opened[0]["metric"]["reason"], "began", round(began - stopped, 2), "s after the stop")
+        print(
+            "outage:",
+            opened[0]["metric"]["reason"],
+            "began",
+            round(began - stopped, 2),
+            "s after the stop",
+        )
         assert opened[0]["metric"]["reason"] == "connect"
         # The first failed probe is at most an interval away, and the server takes a moment to go.
         assert -1 <= began - stopped <= 3 + 5
