@@ -44,4 +44,6 @@ def next_start(check: Check, state: State, phase: float, started: float, now: fl
 
 def _after(origin: float, step: float, now: float) -> float:
     """The first of `origin + n * step` (n ≥ 1 …) that lies after `now`."""
-    return origin + max(1, math.floor((now - origin) / step) + 1) * step
+    turn = max(1, math.floor((now - origin) / step) + 1)
+    due = origin + turn * step
+    return due if due > now else due + step  # the quotient may have been rounded down
