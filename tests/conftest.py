@@ -11,7 +11,6 @@ from hypothesis import settings
 
 from monitor.probe.client import Client
 
-
 # A change lands or not for what it is, not for what a die showed; everybody else explores.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
