@@ -86,3 +86,8 @@ def test_a_page_has_no_first_token() -> None:
     assert deadlines.next() == (121.0, Reason.FIRST_BYTE_TIMEOUT)
     deadlines.head = 103.0
     assert deadlines.next() == (118.0, Reason.IDLE_TIMEOUT)
+
+
+def test_a_status_that_has_decided_grants_its_body_little_time() -> None:
+    deadlines = Deadlines(LIMITS, 100.0, streaming=True, sent=101.0, head=103.0, decided=True)
+    assert deadlines.next() == (108.0, Reason.IDLE_TIMEOUT)

@@ -182,3 +182,22 @@ async def test_a_bug_in_one_round_stops_neither_that_check_nor_others(
             "the check going on",
         )
     assert "a bug of ours in a round" in caplog.text
+
+
+async def test_the_next_round_is_planned_from_the_plan_of_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plans: list[tuple[float, float]] = []
+
+    def planned(check: Check, state: State, phase: float, started: float, now: float) -> float:
+        plans.append((phase, started))
+        return started + 0.02
+
+    monkeypatch.setattr(service_module, "next_start", planned)
+    async with serving(OK) as port, running(web(port)):
+        await until(lambda: len(plans) >= 4, "four rounds")
+    phase = plans[0][0]
+    assert {one for one, _ in plans} == {phase}
+    assert [started for _, started in plans[:4]] == pytest.approx(
+        [phase, phase + 0.02, phase + 0.04, phase + 0.06]
+    )

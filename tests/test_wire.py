@@ -1,0 +1,87 @@
+"""Times and their honesty: when a stamp or a deadline is not to be believed."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+
+import pytest
+
+from monitor.model import Reason, Timeouts
+from monitor.probe import wire as wire_module
+from monitor.probe.deadlines import Deadlines
+from monitor.probe.exchange import _expired, doubtful
+from monitor.probe.wire import PollClock, StampedSocket, Wire, current
+
+LIMITS = Timeouts(connect=5, first_byte=20, first_token=30, idle=15, total=60)
+
+
+def test_a_clock_that_was_stepped_makes_the_token_clocks_doubtful(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wire = Wire()
+    assert not doubtful(wire, uncertainty=0.0)
+    offset = wire_module.clock_offset()
+    monkeypatch.setattr(wire_module, "clock_offset", lambda: offset + 3600.0)
+    assert wire.clock_moved()
+    assert doubtful(wire, uncertainty=0.0)
+
+
+def test_a_first_token_uncertain_by_more_than_five_milliseconds_is_doubtful() -> None:
+    assert doubtful(Wire(), uncertainty=0.0051)
+    assert not doubtful(Wire(), uncertainty=0.0049)
+
+
+def test_a_deadline_that_fires_late_is_our_stall_and_nobodys_time_out() -> None:
+    wire = Wire()
+    deadlines = Deadlines(
+        LIMITS, started=wire.started, streaming=True, sent=wire.started, head=wire.started
+    )
+    wire.clock = lambda: wire.started + 30.1
+    assert _expired(deadlines, wire).reason is Reason.FIRST_TOKEN_TIMEOUT
+    wire.clock = lambda: wire.started + 31.5
+    assert _expired(deadlines, wire).reason is Reason.STALLED
+
+
+def test_a_name_that_never_resolves_is_dns() -> None:
+    wire = Wire()
+    wire.dns_started = wire.started
+    wire.clock = lambda: wire.started + 5.1
+    assert _expired(Deadlines(LIMITS, wire.started, streaming=True), wire).reason is Reason.DNS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernel receive times are Linux's")
+@pytest.mark.parametrize("into", [False, True])
+def test_a_read_is_stamped_by_the_kernel_however_late_it_is(into: bool) -> None:
+    wire = Wire()
+    token = current.set(wire)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        StampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as sock,
+    ):
+        current.reset(token)
+        sock.connect(listener.getsockname())
+        peer, _ = listener.accept()
+        with peer:
+            peer.send(b"hello")
+            sent = time.monotonic()
+            time.sleep(0.05)  # the reader is late; the stamp is not
+            data = bytearray(16)
+            count = sock.recv_into(data, 16) if into else len(sock.recv(16))
+    assert count == 5
+    stamp = wire.stamp()
+    assert stamp.read - sent >= 0.05
+    assert abs(stamp.at - sent) < 0.04
+
+
+def test_the_poll_clock_bounds_when_bytes_can_have_come_and_sees_the_loop_kept_busy() -> None:
+    with PollClock() as poll:
+        poll.select(0.01)
+        waited = poll.floor
+        assert waited == poll.returned, "it had to wait: what it reports came just now"
+        time.sleep(0.02)
+        poll.select(0)
+        assert poll.floor == waited, "it did not wait: what it reports came after the poll before"
+        assert poll.busiest() >= 0.02
+        assert poll.busiest() == 0.0
