@@ -201,3 +201,18 @@ async def test_the_next_round_is_planned_from_the_plan_of_the_last(
     assert [started for _, started in plans[:4]] == pytest.approx(
         [phase, phase + 0.02, phase + 0.04, phase + 0.06]
     )
+
+
+async def test_a_stop_begins_no_rechecks() -> None:
+    asked = asyncio.Event()
+
+    async def fail(
+        _request: bytes, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter
+    ) -> None:
+        asked.set()
+        await asyncio.sleep(0.05)
+
+    async with serving(fail) as port:
+        check = replace(web(port), confirm=Confirm(recheck=60.0))
+        async with asyncio.timeout(4), running(check):
+            await asked.wait()
