@@ -43,6 +43,10 @@ class _Options:
             name, default=value, help=f"{text} (default {default}; env {twin})", **more
         )
 
+    def plain(self, *names: str, **more: Any) -> None:
+        """An argument or option without a twin: it is about this one call."""
+        self._parser.add_argument(*names, **more)
+
     def flag(self, name: str, text: str) -> None:
         twin = _twin(name)
         on = self._env.get(twin, "").lower() in {"1", "true", "yes", "on"}
@@ -92,13 +96,13 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
 
     options = command("once", commands.once, "probe each check one time, now, and print a table")
     options.config()
-    options._parser.add_argument("names", nargs="*", metavar="NAME", help="only these checks")
-    options._parser.add_argument("--json", action="store_true", help="print JSON instead")
+    options.plain("names", nargs="*", metavar="NAME", help="only these checks")
+    options.plain("--json", action="store_true", help="print JSON instead")
     options.logging("warning")
 
     options = command("validate", commands.validate, "check the configuration and price it")
     options.config()
-    options._parser.add_argument("--json", action="store_true", help="print JSON instead")
+    options.plain("--json", action="store_true", help="print JSON instead")
 
     options = command("demo", commands.demo, "the whole product on simulated providers, no key")
     options.listen()
@@ -106,7 +110,7 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     options.logging("info")
 
     options = command("simulate", commands.simulate, "just the simulated providers")
-    options._parser.add_argument(
+    options.plain(
         "scenario",
         nargs="?",
         default="healthy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -78,3 +79,28 @@ async def test_private_hosts_are_not_judged_by_internet_targets(client: Client) 
 )
 def test_what_counts_as_private(url: str, private: bool) -> None:
     assert is_private(url) is private
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 502 Bad Gateway\r\n\r\n"]
+)
+async def test_a_check_behind_a_proxy_is_judged_through_that_proxy(
+    client: Client, answer: bytes
+) -> None:
+    asked: list[bytes] = []
+
+    async def tunnel(
+        request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        asked.append(request)
+        writer.write(answer)
+        await writer.drain()
+
+    # Directly the target is dead; only what the proxy says can decide.
+    dead = closed_port()
+    async with serving(tunnel) as port:
+        guard = Guard(client, (f"tcp://127.0.0.1:{dead}",))
+        up = await guard.network_up(f"http://127.0.0.1:{port}")
+    assert asked[0].startswith(f"CONNECT 127.0.0.1:{dead} ".encode())
+    assert up is (b" 200 " in answer)
+    assert guard.up is None, "the gauge tells of the direct connection only"

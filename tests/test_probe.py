@@ -256,7 +256,7 @@ async def test_an_error_status_is_judged_though_its_body_never_ends(client: Clie
     assert attempt.evidence == "busy"
 
 
-async def test_an_answer_to_http2_or_a_redirect_is_not_followed(client: Client) -> None:
+async def test_a_redirect_is_not_followed(client: Client) -> None:
     asked: list[bytes] = []
 
     async def handler(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 import time
@@ -10,10 +11,12 @@ import pytest
 
 from monitor.model import Reason, Timeouts
 from monitor.probe import wire as wire_module
+from monitor.probe.client import StampedResolver
 from monitor.probe.deadlines import Deadlines
 from monitor.probe.exchange import _expired, doubtful
-from monitor.probe.wire import PollClock, StampedSocket, Wire, current
+from monitor.probe.wire import PollClock, StampedSocket, Wire, current, open_socket
 
+INET = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ())
 LIMITS = Timeouts(connect=5, first_byte=20, first_token=30, idle=15, total=60)
 
 
@@ -49,6 +52,43 @@ def test_a_name_that_never_resolves_is_dns() -> None:
     wire.dns_started = wire.started
     wire.clock = lambda: wire.started + 5.1
     assert _expired(Deadlines(LIMITS, wire.started, streaming=True), wire).reason is Reason.DNS
+
+
+def test_without_kernel_times_a_read_is_stamped_by_the_monotonic_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire_module, "KERNEL_STAMPS", False)
+    wire = Wire()
+    token = current.set(wire)
+    with socket.create_server(("127.0.0.1", 0)) as listener, open_socket(INET) as sock:
+        current.reset(token)
+        sock.setblocking(True)
+        sock.connect(listener.getsockname())
+        peer, _ = listener.accept()
+        with peer:
+            peer.send(b"hello")
+            assert sock.recv(16) == b"hello"
+    stamp = wire.stamp()
+    assert stamp.at == stamp.read > wire.started
+
+
+async def test_a_dead_name_holds_up_no_other() -> None:
+    """A hundred names whose server never answers, and one that is known: it does not wait."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        resolver = StampedResolver(nameservers=["127.0.0.1"], udp_port=port, tcp_port=port)
+        async with asyncio.TaskGroup() as group:
+            dead = [
+                group.create_task(resolver.resolve(f"dead{n}.example", 443)) for n in range(100)
+            ]
+            await asyncio.sleep(0)
+            found = await resolver.resolve("localhost", 80)
+            assert not any(task.done() for task in dead)
+            for task in dead:
+                task.cancel()
+        await resolver.close()
+    assert found[0]["port"] == 80
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kernel receive times are Linux's")

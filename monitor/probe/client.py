@@ -30,8 +30,9 @@ class StampedResolver(AbstractResolver):
     (The C library's resolver blocks a thread per name, and a handful of dead names empty the pool.)
     """
 
-    def __init__(self) -> None:
-        self._inner = AsyncResolver()
+    def __init__(self, **options: Any) -> None:
+        """`options` are c-ares's; without any, the system's settings hold."""
+        self._inner = AsyncResolver(**options)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from monitor.dialects.request import plain_headers
 from monitor.dialects.signals import Request
@@ -66,11 +66,17 @@ class Guard:
 
     async def _try(self, target: str, proxy: str | None) -> bool:
         parts = urlsplit(target)
-        if parts.scheme == "tcp":
+        tcp = parts.scheme == "tcp"
+        if tcp and proxy is None:
             return await _tcp(parts.hostname or "", parts.port or 443)
+        if tcp:
+            # Through a proxy a connection is a tunnel, which only TLS is given.
+            target = urlunsplit(("https", parts.netloc, "/", "", ""))
         check = Check("guard", Mode.WEB, "guard", target, timeout=_TIMEOUT, proxy=proxy)
         request = Request("GET", target, plain_headers(check, {"Accept": "*/*"}))
         seen = await exchange(self._client, check, request, PageConsumer(limit=1024))
+        if tcp:
+            return seen.wire.tls_started is not None
         # A captive portal answers plain HTTP with a redirect; over TLS it cannot pose as the host.
         limit = 500 if parts.scheme == "https" else 300
         return seen.status is not None and seen.status < limit

@@ -8,7 +8,7 @@ import logging
 import random
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _on_signals(service: Service, reloader: Reloader | None, group: asyncio.Task
 
 
 @contextlib.asynccontextmanager
-async def _listening(app: web.Application, listen: Address):  # type: ignore[no-untyped-def]
+async def _listening(app: web.Application, listen: Address) -> AsyncIterator[None]:
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -93,7 +93,7 @@ class Service:
             self._forget(name)
         if config.guard_targets != self._guard.targets:
             self._guard = self._rounds.guard = Guard(self._client, config.guard_targets)
-        new = [check for check in wanted.values() if self._is_new(check)]
+        new = [check for check in wanted.values() if not self._kept(check)]
         at, starts = now(), phases(new)
         for check in new:
             self._forget(check.name)
@@ -101,24 +101,15 @@ class Service:
             self.metrics.add(check)
             self._launch(check.name)
 
-    def _is_new(self, check: Check) -> bool:
-        """Whether `check` starts from nothing; one that only changed in passing keeps its state."""
+    def _kept(self, check: Check) -> bool:
+        """Go on with a check that still asks the same of the same; false where it starts anew."""
         watch = self._watches.get(check.name)
-        if watch is None:
-            return True
-        old = watch.check
-        if old == check:
+        if watch is None or _asks(watch.check) != _asks(check):
             return False
-        if (old.labels3, old.mode, old.url, old.protocol) != (
-            check.labels3,
-            check.mode,
-            check.url,
-            check.protocol,
-        ):
-            return True
-        watch.check = check
-        self.metrics.describe(check)
-        return False
+        if watch.check != check:
+            watch.check = check
+            self.metrics.describe(check)
+        return True
 
     def _forget(self, name: str) -> None:
         watch = self._watches.pop(name, None)
@@ -241,6 +232,11 @@ class Service:
 def watchable(config: Config) -> list[Check]:
     """The checks that are probed: somebody else's status page is a claim, not an endpoint."""
     return [check for check in config.checks if check.mode is not Mode.STATUS_PAGE]
+
+
+def _asks(check: Check) -> tuple[object, ...]:
+    """What a check's state is about; a check that asks otherwise starts from nothing."""
+    return check.labels3, check.mode, check.url, check.protocol
 
 
 def _effective(check: Check) -> Check:
