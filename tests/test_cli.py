@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -281,3 +283,47 @@ async def running_simulator(scenario: str) -> AsyncIterator[str]:
         process.send_signal(signal.SIGTERM)
         await process.communicate()
         assert process.returncode == 0
+
+
+async def test_without_any_network_every_check_is_unknown_and_nothing_is_claimed(
+    tmp_path: Path,
+) -> None:
+    alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("no right to make a network namespace")
+    config = tmp_path / "c.yaml"
+    quick = {"interval": "1s", "confirm": {"recheck": "50ms"}}
+    config.write_text(
+        json.dumps(
+            {
+                "defaults": {**quick, "reachability": {"interval": "1s"}},
+                "checks": [
+                    {"provider": "deepseek", "api_key": "${NOT_SET}"},
+                    {"name": "keyed", "provider": "openai", "protocol": "openai-chat", "api_key": "${SIM_KEY}"},
+                    {"name": "web", "type": "web", "url": "https://chatgpt.com/"},
+                ],
+            }
+        )
+    )  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *alone, sys.executable, "-m", "monitor", "run", "--config", str(config), "--log-level", "debug",
+        "--data-dir", str(tmp_path / "data"), "--listen", "127.0.0.1:0",
+        env=environment(), cwd=ROOT, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    lines: list[str] = []
+    rounds = {"deepseek": 0, "keyed": 0, "web": 0}
+    async with asyncio.timeout(50):
+        # Enough rounds for a streak and for the ratio of a partial outage.
+        while min(rounds.values()) < 5:
+            line = (await process.stderr.readline()).decode()
+            assert line, "\n".join(lines)
+            lines.append(line)
+            for name in rounds:
+                rounds[name] += f"msg=probe check={name} " in line
+        process.send_signal(signal.SIGTERM)
+        rest = (await process.stderr.read()).decode()
+    assert await process.wait() == 0
+    text = "".join(lines) + rest
+    assert "reason=local_network" in text
+    assert "state changed" not in text, "unknown it was, unknown it is"

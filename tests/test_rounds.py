@@ -123,6 +123,16 @@ async def test_the_guard_is_asked_once_before_down_and_turns_it_into_unknown() -
     assert "connect" in (probe.last.detail or "")
 
 
+@pytest.mark.parametrize("confirm", [Confirm(), Confirm(down=5), Confirm(down=5, degraded=2)])
+async def test_no_number_of_rounds_in_our_own_dead_network_is_anything_but_unknown(
+    confirm: Confirm,
+) -> None:
+    scene = Scene("U" + "D" * 200, ours=True)
+    scene.watch.check = replace(CHECK, confirm=confirm)
+    await scene.play(30)
+    assert scene.states == ["up", "unknown"]
+
+
 async def test_a_server_that_answers_with_errors_is_no_network_question() -> None:
     scene = Scene("UEEE", ours=True)
     await scene.play(2)

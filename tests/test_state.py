@@ -191,15 +191,32 @@ def test_a_scrape_during_an_attempt_does_not_book_what_the_attempt_may_disprove(
     assert seen.seconds[State.UP] == pytest.approx(10)
 
 
-def test_only_network_reasons_that_would_confirm_ask_the_guard() -> None:
-    asks = state.would_confirm_down
-    track = run("UDD")[0]
-    confirm = CHECK.confirm
-    assert asks(track, confirm, Verdict.FAILED, Reason.CONNECT)
-    assert not asks(track, confirm, Verdict.FAILED, Reason.SERVER_ERROR)
-    assert not asks(run("UD")[0], confirm, Verdict.FAILED, Reason.CONNECT)
-    assert not asks(run("UDDD")[0], confirm, Verdict.FAILED, Reason.CONNECT)
-    assert not asks(track, confirm, Verdict.OK, None)
+def asks_the_guard(script: str, letter: str, reason: Reason | None = None, **confirm: int) -> bool:
+    check = replace(CHECK, confirm=replace(CHECK.confirm, **confirm))
+    track, _ = run(script, check)
+    verdict, usual = LETTERS[letter]
+    started = at(10.0 * len(script))
+    attempt = Attempt("c", started, started.plus(1), verdict, reason or usual)
+    return state.would_blame(track, check, attempt, first=True)
+
+
+def test_only_network_failures_that_would_blame_the_provider_ask_the_guard() -> None:
+    assert asks_the_guard("UDD", "D")
+    assert not asks_the_guard("UDD", "D", Reason.SERVER_ERROR)
+    assert not asks_the_guard("UD", "D")
+    assert not asks_the_guard("UDDD", "D"), "down already"
+    assert not asks_the_guard("UDD", "U")
+
+
+def test_a_degraded_claim_out_of_network_failures_asks_the_guard_too() -> None:
+    assert asks_the_guard("UDD", "D", down=9)
+    assert asks_the_guard("UDUDU", "D"), "the ratio of a partial outage"
+    assert not asks_the_guard("UDU", "D")
+
+
+def test_the_ratio_forgets_what_happened_in_our_own_dead_network() -> None:
+    _, changes = run("U" + "DN" * 20)
+    assert {change.after for change in changes} == {State.UP, State.UNKNOWN}
 
 
 def test_every_reason_is_in_the_one_table() -> None:

@@ -9,8 +9,8 @@ Streaks of attempts confirm states (`Confirm` holds the lengths):
     answering       ok, slow, wrong        broken by all others            ends an outage, degraded
 
 `void` makes the state `unknown` at once and neither extends nor breaks a bad streak, with one
-exception: where our own network was to blame, the failures before it prove nothing and the bad
-streaks start again.
+exception: where our own network was to blame, the failures before it prove nothing, so the bad
+streaks and the ratio start again.
 
 Time is booked to a state only when it is certain: from the start of an attempt in flight, or of a
 streak that opposes the state, time is pending.  A confirmation books it to the new state in one
@@ -113,17 +113,15 @@ def tick(track: Track, check: Check, now: Moment) -> tuple[Track, Change | None]
     return replace(_booked(track, now), state=State.UNKNOWN, since=now), change
 
 
-def would_confirm_down(
-    track: Track, confirm: Confirm, verdict: Verdict, reason: Reason | None
-) -> bool:
-    """Whether this attempt would claim `down` where our own network may be to blame."""
-    count = track.failed.count if track.failed else 0
-    return (
-        verdict is Verdict.FAILED
-        and track.state is not State.DOWN
-        and reason in NETWORK_REASONS
-        and count + 1 >= confirm.down
-    )
+def would_blame(track: Track, check: Check, attempt: Attempt, *, first: bool) -> bool:
+    """Whether `attempt` would make us blame the provider where our own network may be at fault.
+
+    Whatever rule confirms it: a streak of failures, a mixed one, or the ratio of a partial outage.
+    """
+    if attempt.reason not in NETWORK_REASONS or track.state is State.DOWN:
+        return False
+    _, change = attempt_ends(track, check, attempt, first=first)
+    return change is not None and change.after in {State.DOWN, State.DEGRADED}
 
 
 def wants_recheck(track: Track, verdict: Verdict) -> bool:
@@ -173,7 +171,7 @@ def _streaks(track: Track, attempt: Attempt) -> Track:
         case Verdict.VOID:
             track = replace(track, ok=None, answering=None)
             ours = attempt.reason is Reason.LOCAL_NETWORK
-            return replace(track, failed=None, bad=None) if ours else track
+            return replace(track, failed=None, bad=None, recent=()) if ours else track
 
 
 def _remembered(track: Track, confirm: Confirm, verdict: Verdict) -> Track:

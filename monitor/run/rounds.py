@@ -114,7 +114,7 @@ class Rounds:
         self.in_flight.add(watch.check.name)
         try:
             seen = await self._probe(watch.check)
-            seen = await self._blamed(watch, seen)
+            seen = await self._blamed(watch, seen, first=first)
             watch.track, change = state.attempt_ends(watch.track, watch.check, seen, first=first)
         finally:
             self.in_flight.discard(watch.check.name)
@@ -124,10 +124,10 @@ class Rounds:
             self._on_change(watch, change)
         return seen
 
-    async def _blamed(self, watch: Watch, seen: Attempt) -> Attempt:
+    async def _blamed(self, watch: Watch, seen: Attempt, *, first: bool) -> Attempt:
         """`seen`, or the same as our own network's failure where the guard says so."""
         check, track = watch.check, watch.track
-        if not state.would_confirm_down(track, check.confirm, seen.verdict, seen.reason):
+        if not state.would_blame(track, check, seen, first=first):
             return seen
         if not await self.guard.to_blame(check, ever_ok=track.ever_ok):
             return seen
