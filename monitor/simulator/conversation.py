@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from monitor.simulator.exchange import Exchange, Params, Seen
 from monitor.simulator.seam import Ask, Dialect, Flavour, Trouble
 from monitor.simulator.wire import GoneError, Inbox, Line, Request, UnreadableError, read_request
 
-#: To add a dialect, add it here; a path speaks the one whose suffix it ends in.
+#: To add a dialect, add it here; a path speaks the first whose route is found in it.
 DIALECTS: tuple[Dialect, ...] = (openai_chat.DIALECT, pages.DIALECT)
 
 #: What a path starts with to force a behaviour: `/as/cut/v1/chat/completions`.
@@ -48,8 +49,9 @@ async def converse(host: Host, inbox: Inbox, line: Line) -> None:
         except GoneError:
             return
         except UnreadableError as error:
-            _, body = openai_chat.error(Trouble.BAD_REQUEST, host.flavour, str(error))
-            await line.answer(error.status, {"Content-Type": "application/json"}, body)
+            spoken = _own(host.flavour)
+            _, body = spoken.error(Trouble.BAD_REQUEST, host.flavour, str(error))
+            await line.answer(error.status, {"Content-Type": spoken.error_media}, body)
             return
         line.complete = False
         stayed = await _while_connected(inbox, _respond(host, line, request))
@@ -73,10 +75,10 @@ async def _respond(host: Host, line: Line, request: Request) -> None:
     forced, path = _unforced(request.path)
     name, params = host.play() if forced is None else (forced, Params())
     behaviour = BEHAVIOURS.get(name)
-    dialect = next((known for known in DIALECTS if path.endswith(known.suffix)), None)
+    dialect = next((known for known in DIALECTS if re.search(known.route, path)), None)
     seen = _seen(request, name)
     host.note(seen)
-    spoken = dialect or openai_chat.DIALECT
+    spoken = dialect or _own(host.flavour)
     x = Exchange(Ask(), spoken, host.flavour, params, line, seen, host.rng, host.speed)
     if behaviour is None:
         await x.refuse(Trouble.BAD_REQUEST, message=unknown(name))
@@ -87,11 +89,11 @@ async def _respond(host: Host, line: Line, request: Request) -> None:
         await behaviour.run(x)
     elif dialect is None:
         await _beside(host, x, request, path)
-    elif (ready := await _admitted(host, x, request)) is not None:
+    elif (ready := await _admitted(host, x, request, path)) is not None:
         await behaviour.run(ready)
 
 
-async def _admitted(host: Host, x: Exchange, request: Request) -> Exchange | None:
+async def _admitted(host: Host, x: Exchange, request: Request, path: str) -> Exchange | None:
     """The exchange with its question read, or None after a refusal that no behaviour changes."""
     if request.method != x.dialect.method:
         await x.refuse(Trouble.NO_METHOD, {"Allow": x.dialect.method})
@@ -100,7 +102,7 @@ async def _admitted(host: Host, x: Exchange, request: Request) -> Exchange | Non
         await x.refuse(trouble)
         return None
     try:
-        return replace(x, ask=x.dialect.ask(request.json() if request.body else None))
+        return replace(x, ask=x.dialect.ask(request.json() if request.body else None, path))
     except ValueError as error:
         await x.refuse(Trouble.BAD_REQUEST, message=str(error))
         return None
@@ -108,7 +110,7 @@ async def _admitted(host: Host, x: Exchange, request: Request) -> Exchange | Non
 
 async def _beside(host: Host, x: Exchange, request: Request, path: str) -> None:
     """The free paths beside the chat: the model list and the root."""
-    listing = path.endswith("/models")
+    listing = _listing(host.flavour, path)
     if not listing and not (path == "/" and x.flavour.root_needs_key):
         await x.refuse(Trouble.NO_ROUTE)
     elif request.method != "GET":
@@ -119,7 +121,17 @@ async def _beside(host: Host, x: Exchange, request: Request, path: str) -> None:
     elif trouble := _key_trouble(host, request):
         await x.refuse(trouble)
     else:
-        await x.whole(200, "application/json", openai_chat.model_list(x.flavour, host.models))
+        await x.whole(200, "application/json", listing(x.flavour, host.models))
+
+
+def _own(flavour: Flavour) -> Dialect:
+    return next(known for known in DIALECTS if known.name == flavour.dialect)
+
+
+def _listing(flavour: Flavour, path: str) -> Callable[[Flavour, tuple[str, ...]], bytes] | None:
+    """What writes the model list at `path`, if there is one."""
+    known = (_own(flavour), *DIALECTS)
+    return next((one.model_list for one in known if re.search(one.lists, path)), None)
 
 
 def _key_trouble(host: Host, request: Request) -> Trouble | None:

@@ -47,7 +47,7 @@ ERRORS: Mapping[Trouble, tuple[int, str, str | None, str]] = {
 }
 
 
-def read_ask(body: Any) -> Ask:
+def read_ask(body: Any, _path: str) -> Ask:
     """What a request body asks for; raises ValueError where it is no chat request."""
     if not isinstance(body, dict):
         raise ValueError(f"seen {type(body).__name__}, expected a JSON object")
@@ -207,11 +207,12 @@ def _keep_alive(ask: Ask) -> bytes:
 
 DIALECT = Dialect(
     name="openai-chat",
-    suffix="/chat/completions",
+    route="/chat/completions$",
     method="POST",
     ask=read_ask,
     render=render,
     error=error,
     error_event=error_event,
     keep_alive=_keep_alive,
+    model_list=model_list,
 )

@@ -47,7 +47,7 @@ def wall(ray: str) -> bytes:
     return page("Just a moment...", f"Checking that you are human. {script} Ray ID: {ray}")
 
 
-def _ask(_body: Any) -> Ask:
+def _ask(_body: Any, _path: str) -> Ask:
     return Ask()
 
 
@@ -72,13 +72,14 @@ def _keep_alive(_ask: Ask) -> bytes:
 #: The page people chat on; behaviours apply to it as to an API.
 DIALECT = Dialect(
     name="web",
-    suffix="/web",
+    route="/web$",
     method="GET",
     ask=_ask,
     render=_render,
     error=_error,
     error_event=_error_event,
     keep_alive=_keep_alive,
+    lists="(?!)",
     error_media=MEDIA,
     needs_key=False,
 )

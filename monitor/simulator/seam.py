@@ -45,6 +45,8 @@ class Flavour:
     """How one vendor's answers differ from another's of the same dialect."""
 
     name: str
+    dialect: str = "openai-chat"
+    """What its free paths speak, and its errors where nothing is spoken."""
     request_id: str = "x-request-id"
     """The header that carries the request id."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -117,17 +119,20 @@ class Dialect:
     """One chat protocol (or the web front): pure functions from meaning to bytes."""
 
     name: str
-    suffix: str
-    """A path that ends so speaks this dialect."""
+    route: str
+    """A path in which this pattern is found speaks this dialect."""
     method: str
-    ask: Callable[[Any], Ask]
-    """Reads the JSON body of a request; raises ValueError saying what is wrong with it."""
+    ask: Callable[[Any, str], Ask]
+    """Reads the JSON body and the path of a request; raises ValueError saying what is wrong."""
     render: Callable[[Ask, Answer, Flavour], Rendered]
     error: Callable[[Trouble, Flavour, str], tuple[int, bytes]]
     """Status and body of an error answer; the text replaces the usual message unless empty."""
     error_event: Callable[[Trouble, Flavour], bytes]
     """The same error in the middle of a stream."""
     keep_alive: Callable[[Ask], bytes]
+    model_list: Callable[[Flavour, tuple[str, ...]], bytes] | None = None
+    lists: str = "/models$"
+    """Where the model list is; of several dialects that share a path the flavour's own answers."""
     error_media: str = "application/json"
     needs_key: bool = True
 
