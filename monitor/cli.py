@@ -98,6 +98,11 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     options.config()
     options.plain("names", nargs="*", metavar="NAME", help="only these checks")
     options.plain("--json", action="store_true", help="print JSON instead")
+    options.plain(
+        "--trace",
+        action="store_true",
+        help="show what was on the wire, secrets removed, and the rule that decided",
+    )
     options.logging("warning")
 
     options = command("validate", commands.validate, "check the configuration and price it")

@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
 def once(options: argparse.Namespace) -> int:
     """One attempt at each check; 0 when all are ok, 1 when any is not, 2 for bad input."""
     from monitor import once as job
+    from monitor.trace import trace
 
     config = _loaded(lambda: _load(Path(options.config)))
     if config is None:
@@ -64,9 +65,14 @@ def once(options: argparse.Namespace) -> int:
         seen = ", ".join(unknown) or "no check"
         print(f"monitor once: seen {seen}, expected some of: {names}", file=sys.stderr)
         return BAD_CONFIG
-    poll = PollClock()
+    poll, tapes = PollClock(), job.Tapes() if options.trace else None
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
-        attempts = runner.run(job.probe_all(config, checks, poll, sys.stderr))
+        attempts = runner.run(job.probe_all(config, checks, poll, sys.stderr, tapes))
+    if tapes is not None:
+        # With --json, what machines read stays alone on stdout.
+        out = sys.stderr if options.json else sys.stdout
+        for check, result in zip(checks, attempts, strict=True):
+            print(trace(check, tapes.get(check.name, ()), result), file=out)
     if options.json:
         rows = [job.as_json(c, seen) for c, seen in zip(checks, attempts, strict=True)]
         print(json.dumps({"checks": rows}, indent=2))

@@ -413,6 +413,8 @@ class Attempt:
     reason: Reason | None = None
     detail: str | None = None
     """One line for people, secrets removed."""
+    rule: str | None = None
+    """What decided the verdict, in words for people."""
     status: int | None = None
     request_id: str | None = None
     model: str | None = None

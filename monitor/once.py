@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, TextIO
 
+from monitor.dialects.signals import Request
 from monitor.model import (
     NETWORK_REASONS,
     Attempt,
@@ -18,9 +19,11 @@ from monitor.model import (
     Verdict,
 )
 from monitor.probe.client import Client
+from monitor.probe.exchange import Exchange
 from monitor.probe.network import Guard
 from monitor.probe.wire import PollClock
 from monitor.run.rounds import attempt
+from monitor.trace import Tape
 
 SPREAD = 1.0
 """Seconds over which the starts are spread at most; colliding starts would distort the times."""
@@ -29,13 +32,27 @@ START_GAP = 0.05
 COLUMNS = ("name", "verdict", "reason", "first token", "total", "tokens", "cost")
 
 
+class Tapes(dict[str, list[Tape]]):
+    """Recordings of the exchanges of every check, by its name."""
+
+    def record(self, check: Check, request: Request, seen: Exchange) -> None:
+        self.setdefault(check.name, []).append(Tape(request, seen))
+
+
 async def probe_all(
-    config: Config, checks: Sequence[Check], poll: PollClock, progress: TextIO
+    config: Config,
+    checks: Sequence[Check],
+    poll: PollClock,
+    progress: TextIO,
+    tapes: Tapes | None = None,
 ) -> list[Attempt]:
-    """One attempt at each of `checks`, all at the same time, in the order given."""
+    """One attempt at each of `checks`, all at the same time, in the order given.
+
+    `tapes`, if given, gets a recording of every exchange.
+    """
     done = 0
     rng = random.Random()
-    async with Client(poll) as client:
+    async with Client(poll, tapes.record if tapes is not None else None) as client:
         guard = Guard(client, config.guard_targets)
 
         async def one(rank: int, check: Check) -> Attempt:

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": {"model", "redact", "config", "dialects", "judge", "probe", "show"},
     "simulator": {"model"},
 }
-TOP = {"cli", "commands", "once", "demo", "__main__"}
+TOP = {"cli", "commands", "once", "trace", "demo", "__main__"}
 PURE = {"model", "redact", "dialects", "judge"}
 IMPURE_MODULES = {
     "aiohttp", "asyncio", "logging", "os", "pathlib", "select", "selectors", "signal", "socket",

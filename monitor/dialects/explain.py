@@ -68,6 +68,9 @@ CODES: Mapping[str, Reason] = {
     for code in codes.split()
 }
 
+Told = tuple[Reason, str]
+"""A reason, and what gave it away."""
+
 #: What OpenAI says of money, Google says of any limit, that of a minute included.
 _GOOGLES = "exceeded your current quota"
 
@@ -123,7 +126,7 @@ _WORDLESS = frozenset({401, 451})
 #: Reasons that lie with whoever asked, which for a gateway's 5xx is the gateway.
 _OURS = frozenset({Reason.MODEL_NOT_FOUND, Reason.AUTH, Reason.BAD_REQUEST})
 #: What a code says may be corrected by words if it says one of these.
-_CORRECTABLE = frozenset({None, Reason.RATE_LIMITED, Reason.BAD_REQUEST})
+_CORRECTABLE: frozenset[Reason | None] = frozenset({None, Reason.RATE_LIMITED, Reason.BAD_REQUEST})
 
 
 def blocked_by(status: int, headers: Mapping[str, str], body: bytes) -> str | None:
@@ -162,20 +165,23 @@ def explain(
     wait = retry_after(headers, now)
     wall = blocked_by(status, headers, body)
     if wall:
-        return Problem(Reason.BLOCKED, wall, wait)
+        return Problem(Reason.BLOCKED, wall, wait, "the mark of a bot wall")
     try:
         document = decode(body)
     except ValueError:
         document = None
     found = _named(loose_complaint(document), headers)
     if 300 <= status < 400:
-        return Problem(Reason.REDIRECTED, f"HTTP {status} to {headers.get('location', '?')}", wait)
+        to = headers.get("location", "?")
+        return Problem(Reason.REDIRECTED, f"HTTP {status} to {to}", wait, f"status {status}")
     if found is None:
         reason = own.get(status) or _unspoken(status, headers, body)
-        return Problem(reason, _page_text(status, body), wait)
-    reason = _reason(found, status, headers) or own.get(status) or _by_status(status)
+        rule = f"status {status} without an error object"
+        return Problem(reason, _page_text(status, body), wait, rule)
+    told = _told(found, status, headers)
+    reason, rule = told or (own.get(status) or _by_status(status), f"status {status}")
     said = f"HTTP {status}: {shorten(found.message)}"
-    return Problem(reason, said, wait if wait is not None else found.retry_after)
+    return Problem(reason, said, wait if wait is not None else found.retry_after, rule)
 
 
 def explain_in_band(found: Complaint, *, streaming: bool) -> Problem:
@@ -185,16 +191,19 @@ def explain_in_band(found: Complaint, *, streaming: bool) -> Problem:
     is `stream_error`; as a whole body (`streaming` false) its numeric code counts as the status
     that the gateway should have sent (OpenRouter documents this).
     """
-    reason = _spoken(found)
-    if reason is None and found.number is not None and found.number in STATUSES:
+    told = _spoken(found)
+    if told is None and found.number is not None and found.number in STATUSES:
         by_status = STATUSES[found.number]
-        reason = None if streaming and by_status is Reason.SERVER_ERROR else by_status
-    if reason is None and "invalid_request_error" in found.codes:
+        if not streaming or by_status is not Reason.SERVER_ERROR:
+            told = by_status, f"the error's number {found.number}, read as a status"
+    if told is None and "invalid_request_error" in found.codes:
         # Too loose a type to be believed beside a status, but here there is none.
-        reason = Reason.BAD_REQUEST
-    if reason is None:
-        reason = Reason.STREAM_ERROR if streaming else Reason.SERVER_ERROR
-    return Problem(reason, f"error under 200: {shorten(found.message)}", found.retry_after)
+        told = Reason.BAD_REQUEST, "the error's code 'invalid_request_error'"
+    if told is None:
+        broken = Reason.STREAM_ERROR if streaming else Reason.SERVER_ERROR
+        told = broken, "an error object under 200"
+    said = f"error under 200: {shorten(found.message)}"
+    return Problem(told[0], said, found.retry_after, told[1])
 
 
 def _named(found: Complaint | None, headers: Mapping[str, str]) -> Complaint | None:
@@ -206,26 +215,26 @@ def _named(found: Complaint | None, headers: Mapping[str, str]) -> Complaint | N
     return replace(known, codes=(code_name(name), *known.codes))
 
 
-def _reason(found: Complaint, status: int, headers: Mapping[str, str]) -> Reason | None:
+def _told(found: Complaint, status: int, headers: Mapping[str, str]) -> Told | None:
     """What the answer says beyond its status."""
     if status == 402 and "retry-after" in headers:
         # OpenRouter's in-flight budget: a 402 that only asks to wait.
-        return Reason.RATE_LIMITED
+        return Reason.RATE_LIMITED, "status 402 with retry-after"
     spoken = _spoken(found) if status not in _WORDLESS else None
-    if status >= 500 and spoken in _OURS:
+    if status >= 500 and spoken and spoken[0] in _OURS:
         # A gateway's 500 that wraps an upstream's refusal is the gateway's own affair (LiteLLM).
         spoken = None
     if spoken is not None:
         return spoken
     text = found.message.lower()
     if status == 404 and any(word in text for word in ("model", "deployment")):
-        return Reason.MODEL_NOT_FOUND
+        return Reason.MODEL_NOT_FOUND, "status 404 that speaks of a model"
     if status == 403 and any(word in text for word in ("country", "region", "territory")):
-        return Reason.BLOCKED
+        return Reason.BLOCKED, "status 403 that speaks of a place"
     return None
 
 
-def _spoken(found: Complaint) -> Reason | None:
+def _spoken(found: Complaint) -> Told | None:
     """What the complaint itself says.
 
     A message may correct a code only towards money or capacity: DeepSeek's 402 carries the code
@@ -234,11 +243,12 @@ def _spoken(found: Complaint) -> Reason | None:
     text = found.message.lower()
     if "resource_exhausted" in found.codes:
         text = text.replace(_GOOGLES, "")
-    words = next((reason for word, reason in WORDS if word in text), None)
-    codes = next((CODES[code] for code in found.codes if code in CODES), None)
-    if words is not None and codes in _CORRECTABLE:
+    words = next(((said, f"the words {word!r}") for word, said in WORDS if word in text), None)
+    code = next((code for code in found.codes if code in CODES), None)
+    meant = CODES[code] if code else None
+    if words is not None and meant in _CORRECTABLE:
         return words
-    return codes
+    return (meant, f"the error's code {code!r}") if meant else None
 
 
 def _by_status(status: int) -> Reason:

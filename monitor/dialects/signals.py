@@ -82,6 +82,8 @@ class Problem:
     reason: Reason
     said: str
     retry_after: float | None = None
+    rule: str = "an error in the stream"
+    """What gave the reason away, in words for people."""
 
 
 Signal = Output | Usage | Finish | Done | Identity | Problem

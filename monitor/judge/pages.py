@@ -9,7 +9,7 @@ from monitor.dialects.complaints import complaint, decode, shorten
 from monitor.dialects.explain import blocked_by, explain, explain_in_band
 from monitor.judge.expect import Question, json_mismatch, shown
 from monitor.judge.reply import Reply
-from monitor.judge.verdict import OK, Finding, stream_finding
+from monitor.judge.verdict import Finding, stream_finding
 from monitor.model import Check, Reason, WebExpect
 
 #: Keys by which an answer is known that came in one piece, in any protocol; as a list of pieces
@@ -36,7 +36,7 @@ def chat_finding(
     """
     if not 200 <= status < 300:
         problem = explain(status, headers, page or b"", now, reply.dialect.statuses)
-        return Finding(problem.reason, problem.said), problem.retry_after
+        return Finding(problem.reason, problem.said, problem.rule), problem.retry_after
     if page is not None:
         return _unstreamed(status, headers, page, broken)
     wait = reply.problem.retry_after if reply.problem else None
@@ -49,22 +49,27 @@ def _unstreamed(
     """A 2xx that is no stream: a wall, an error in disguise, or another protocol."""
     wall = blocked_by(status, headers, page)
     if wall:
-        return Finding(Reason.BLOCKED, wall), None
+        return Finding(Reason.BLOCKED, wall, "the mark of a bot wall"), None
     media = shorten(headers.get("content-type", "").partition(";")[0], 60) or "no content type"
     try:
         document = decode(page)
     except ValueError:
-        return broken or Finding(Reason.MALFORMED, f"HTTP {status} with {media}, no stream"), None
+        return broken or _no_stream(status, media), None
     found = complaint(document)
     if found:
         problem = explain_in_band(found, streaming=False)
-        return Finding(problem.reason, problem.said), problem.retry_after
+        return Finding(problem.reason, problem.said, problem.rule), problem.retry_after
     first = document[0] if isinstance(document, list) and document else document
     if isinstance(first, dict) and not WHOLE.isdisjoint(first):
         # The service works, but not as asked: whoever set the check up has to look at it.
         detail = f"a whole answer as {media} where a stream was asked for: check `url`, `protocol`"
-        return Finding(Reason.BAD_REQUEST, detail), None
-    return Finding(Reason.MALFORMED, f"HTTP {status} with {media}, no stream"), None
+        return Finding(Reason.BAD_REQUEST, detail, "a whole answer where a stream is due"), None
+    return _no_stream(status, media), None
+
+
+def _no_stream(status: int, media: str) -> Finding:
+    said = f"HTTP {status} with {media}, no stream"
+    return Finding(Reason.MALFORMED, said, "the content type of a stream")
 
 
 def reach_finding(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Finding:
@@ -74,22 +79,26 @@ def reach_finding(status: int, headers: Mapping[str, str], body: bytes, now: flo
     """
     if status >= 500:
         problem = explain(status, headers, body, now)
-        return Finding(problem.reason, problem.said)
+        return Finding(problem.reason, problem.said, problem.rule)
     wall = blocked_by(status, headers, body)
     if wall:
-        return Finding(Reason.BLOCKED, wall)
-    return Finding(Reason.NO_KEY, f"the API answers (HTTP {status}); no key is set to chat with it")
+        return Finding(Reason.BLOCKED, wall, "the mark of a bot wall")
+    return Finding(
+        Reason.NO_KEY,
+        f"the API answers (HTTP {status}); no key is set to chat with it",
+        "any answer below 500",
+    )
 
 
 def web_finding(expect: WebExpect, status: int, headers: Mapping[str, str], body: bytes) -> Finding:
     """What a web page showed; every demand that fails names what was expected and seen."""
     wall = blocked_by(status, headers, body)
     if wall:
-        return Finding(Reason.BLOCKED, wall)
+        return Finding(Reason.BLOCKED, wall, "the mark of a bot wall")
     if not any(low <= status <= high for low, high in expect.status):
-        return Finding(_web_status(status), _status_detail(expect, status, headers))
+        return Finding(_web_status(status), _status_detail(expect, status, headers), "the status")
     wrong = _header_mismatch(expect, headers) or _body_mismatch(expect, body)
-    return Finding(Reason.WRONG_ANSWER, wrong) if wrong else OK
+    return Finding(Reason.WRONG_ANSWER, wrong, "`expect`") if wrong else Finding(rule="`expect`")
 
 
 def _web_status(status: int) -> Reason:

@@ -84,7 +84,7 @@ class Reply:
         try:
             events = self._decoder.feed(data)
         except TooLargeError as error:
-            self.problem = Problem(Reason.TOO_LARGE, str(error))
+            self.problem = Problem(Reason.TOO_LARGE, str(error), rule="the size of an event")
             return True
         return self._events(events, stamp)
 
@@ -93,7 +93,7 @@ class Reply:
         try:
             events = self._decoder.finish()
         except TooLargeError as error:
-            self.problem = Problem(Reason.TOO_LARGE, str(error))
+            self.problem = Problem(Reason.TOO_LARGE, str(error), rule="the size of an event")
             return True
         if self._events(events, stamp):
             return True
@@ -107,7 +107,9 @@ class Reply:
                 signals = self.dialect.read(event)
             except ValueError as error:
                 self.problem = Problem(
-                    Reason.MALFORMED, f"an event that does not decode: {str(error)[:120]}"
+                    Reason.MALFORMED,
+                    f"an event that does not decode: {str(error)[:120]}",
+                    rule="every event must decode",
                 )
                 return True
             for signal in signals:

@@ -22,13 +22,18 @@ class Finding:
 
     reason: Reason | None = None
     detail: str | None = None
+    rule: str = ""
+    """What decided, in words for people."""
 
     @property
     def verdict(self) -> Verdict:
         return REASONS[self.reason][1] if self.reason else Verdict.OK
 
 
-OK = Finding()
+OK = Finding(rule="good status, stream, output, finish reason, terminal marker, right answer")
+
+
+_FINISH = "the finish reason"
 
 
 def stream_finding(check: Check, asked: Question, reply: Reply, broken: Finding | None) -> Finding:
@@ -38,7 +43,7 @@ def stream_finding(check: Check, asked: Question, reply: Reply, broken: Finding 
     the body: a deadline, a cut connection, a body that is no HTTP.
     """
     if reply.problem:
-        return Finding(reply.problem.reason, reply.problem.said)
+        return Finding(reply.problem.reason, reply.problem.said, reply.problem.rule)
     if not reply.done:
         lenient = not check.done_marker and reply.finish is not None
         if not lenient:
@@ -53,24 +58,24 @@ def _unfinished(reply: Reply) -> Finding:
         seen = f"{reply.outputs} pieces of output"
     else:
         seen = "no output"
-    return Finding(
-        Reason.TRUNCATED, f"the stream ended without {reply.dialect.marker} after {seen}"
-    )
+    said = f"the stream ended without {reply.dialect.marker} after {seen}"
+    return Finding(Reason.TRUNCATED, said, "the terminal marker")
 
 
 def _ending_finding(reply: Reply) -> Finding | None:
     finish = reply.finish
     if finish is not None:
         if finish.ending is Ending.OVERLOADED:
-            return Finding(Reason.OVERLOADED, f"finish reason {finish.said!r}")
+            return Finding(Reason.OVERLOADED, f"finish reason {finish.said!r}", _FINISH)
         if finish.ending is Ending.BROKEN:
-            return Finding(Reason.STREAM_ERROR, f"finish reason {shown(finish.said)}")
+            return Finding(Reason.STREAM_ERROR, f"finish reason {shown(finish.said)}", _FINISH)
         if finish.ending is Ending.FILTERED:
-            return Finding(Reason.FILTERED, f"finish reason {finish.said!r}")
+            return Finding(Reason.FILTERED, f"finish reason {finish.said!r}", _FINISH)
     if reply.answer_at is None:
         return _empty_finding(reply)
     if finish is None:
-        return Finding(Reason.TRUNCATED, "the terminal marker came without a finish reason")
+        said = "the terminal marker came without a finish reason"
+        return Finding(Reason.TRUNCATED, said, _FINISH)
     return None
 
 
@@ -82,19 +87,21 @@ def _empty_finding(reply: Reply) -> Finding:
         return Finding(
             Reason.BAD_REQUEST,
             f"the token cap was spent {spent}: raise max_tokens or switch thinking off",
+            "no visible answer, and the finish reason",
         )
-    return Finding(Reason.EMPTY, "a complete answer with no visible text")
+    return Finding(Reason.EMPTY, "a complete answer with no visible text", "no visible answer")
 
 
 def _answer_finding(check: Check, asked: Question, reply: Reply) -> Finding:
     wrong = mismatch(check.expect, asked, reply.answer)
     if wrong:
-        return Finding(Reason.WRONG_ANSWER, wrong)
+        return Finding(Reason.WRONG_ANSWER, wrong, "`expect`")
     wanted = check.expect.model
     if wanted and not same_model(wanted, reply.identity.model or ""):
         return Finding(
             Reason.WRONG_MODEL,
             f"expected model {wanted!r}, seen {shown(reply.identity.model or '')}",
+            "`expect.model`",
         )
     return OK
 
@@ -111,7 +118,9 @@ def speed_finding(check: Check, phases: Phases, total: float) -> Finding:
             return Finding(
                 Reason.SLOW_FIRST_TOKEN,
                 f"first token after {phases.first_token:.2f} s, limit {slow.first_token:g} s",
+                "`slow.first_token`",
             )
     if total > slow.total:
-        return Finding(Reason.SLOW_TOTAL, f"took {total:.2f} s, limit {slow.total:g} s")
+        said = f"took {total:.2f} s, limit {slow.total:g} s"
+        return Finding(Reason.SLOW_TOTAL, said, "`slow.total`")
     return OK

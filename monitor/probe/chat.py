@@ -51,6 +51,7 @@ async def chat(client: Client, check: Check, rng: random.Random) -> Attempt:
         verdict=finding.verdict,
         reason=finding.reason,
         detail=told(check, finding.detail),
+        rule=told(check, finding.rule),
         status=seen.status,
         request_id=request_id(seen.headers) or reply.identity.request_id,
         model=reply.identity.model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import urllib.request
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -56,8 +57,14 @@ class Client:
     Use as an async context manager inside the event loop that it serves.
     """
 
-    def __init__(self, poll: PollClock | None = None) -> None:
+    def __init__(
+        self,
+        poll: PollClock | None = None,
+        on_exchange: Callable[[Check, Request, Any], None] | None = None,
+    ) -> None:
+        """`on_exchange` is shown every `Exchange` when it is over, the bytes read included."""
         self.poll = poll
+        self.on_exchange = on_exchange
         self._resolver = StampedResolver()
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._contexts: dict[Tls, ssl.SSLContext] = {}

@@ -9,7 +9,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import aiohttp
@@ -59,6 +59,8 @@ class Exchange:
     sent: float | None = None
     said: bytes = b""
     """The first bytes of the body, for the evidence."""
+    reads: list[tuple[Stamp, bytes]] | None = None
+    """All that was read of the body, where somebody wants to see it."""
     broken: Finding | None = None
 
     def connection_phases(self) -> Phases:
@@ -79,7 +81,7 @@ async def exchange(client: Client, check: Check, request: Request, consumer: Con
     """
     wire = Wire(client.poll)
     token = current.set(wire)
-    result = Exchange(wire)
+    result = Exchange(wire, reads=[] if client.on_exchange else None)
     deadlines = Deadlines(check.timeout, wire.started, consumer.streaming)
     scope = asyncio.timeout_at(deadlines.next()[0])
     try:
@@ -91,6 +93,8 @@ async def exchange(client: Client, check: Check, request: Request, consumer: Con
         result.broken = blame(error, wire)
     finally:
         current.reset(token)
+        if client.on_exchange:
+            client.on_exchange(check, request, result)
     return result
 
 
@@ -138,12 +142,15 @@ async def _read(
         stamp = result.wire.stamp()
         size += len(data)
         plain = decode(data)
+        if result.reads is not None:
+            result.reads.append((stamp, plain))
         if len(result.said) < SAID_LIMIT:
             result.said = (result.said + plain)[:SAID_LIMIT]
         if consumer.body(plain, stamp, deadlines):
             return
         if max(size, decode.size) > BODY_LIMIT:
-            result.broken = Finding(Reason.TOO_LARGE, f"a body of more than {BODY_LIMIT} bytes")
+            said = f"a body of more than {BODY_LIMIT} bytes"
+            result.broken = Finding(Reason.TOO_LARGE, said, "the size of the body")
             return
         if deadlines.progress != progress:
             progress = deadlines.progress
@@ -191,11 +198,16 @@ def _expired(deadlines: Deadlines, wire: Wire) -> Finding:
     when, reason = deadlines.next()
     late = wire.clock() - when
     if late > LATE:
-        return Finding(Reason.STALLED, f"our event loop was {late:.1f} s late at the deadline")
+        said = f"our event loop was {late:.1f} s late at the deadline"
+        return Finding(Reason.STALLED, said, "the event loop's own clock")
     if reason is Reason.CONNECT_TIMEOUT and wire.phase == "name resolution":
-        return Finding(Reason.DNS, f"no address after {deadlines.limits.connect:g} s")
-    limit = getattr(deadlines.limits, reason.value.removesuffix("_timeout"))
-    return Finding(reason, f"{_MISSED[reason]} {limit:g} s{_where(reason, wire)}")
+        said = f"no address after {deadlines.limits.connect:g} s"
+        return Finding(Reason.DNS, said, "`timeout.connect`")
+    name = reason.value.removesuffix("_timeout")
+    limit = getattr(deadlines.limits, name)
+    return Finding(
+        reason, f"{_MISSED[reason]} {limit:g} s{_where(reason, wire)}", f"`timeout.{name}`"
+    )
 
 
 _MISSED = {
@@ -213,6 +225,10 @@ def _where(reason: Reason, wire: Wire) -> str:
 
 def blame(error: BaseException, wire: Wire) -> Finding:
     """The reason for an exception of the network stack."""
+    return replace(_blamed(error, wire), rule=f"the network said {type(error).__name__}")
+
+
+def _blamed(error: BaseException, wire: Wire) -> Finding:
     text = _words(error)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Finding(Reason.DNS, text)
@@ -225,6 +241,8 @@ def blame(error: BaseException, wire: Wire) -> Finding:
         return Finding(Reason.CONNECT, text)
     if _is_malformed(error):
         return Finding(Reason.MALFORMED, f"not what HTTP allows: {text}")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Finding(Reason.TRUNCATED, "the connection ended inside the body")
     return Finding(Reason.TRUNCATED, f"the connection ended early: {text}")
 
 

@@ -92,6 +92,7 @@ def _attempt(
         verdict=finding.verdict,
         reason=finding.reason,
         detail=told(check, finding.detail),
+        rule=told(check, finding.rule),
         status=seen.status,
         request_id=request_id(seen.headers),
         phases=seen.connection_phases(),
