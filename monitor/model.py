@@ -463,8 +463,13 @@ class Outage:
     confirmed: Moment
     reason: Reason
     detail: str | None = None
+    status: int | None = None
+    request_id: str | None = None
+    evidence: str | None = None
+    """These four as the confirming attempt had them."""
     ended: Moment | None = None
     end_known: bool = True
+    """False where it was lost from sight: `ended` is the last evidence then."""
 
     def seconds(self, now: Moment) -> float:
         """Length so far, or in all."""

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from math import inf
 
 from monitor.model import (
     NETWORK_REASONS,
@@ -66,6 +67,10 @@ class Track:
     recent: tuple[bool, ...] = ()
     """First attempts of the last rounds that were not confirmed bad anyway: True for a bad one."""
     ever_ok: bool = False
+    greeted: bool = False
+    """Was `up` since the start or since it was last lost from sight; until then one `ok` is enough."""
+    counted: float = -inf
+    """Monotonic seconds: what was before this process is in no `seconds`."""
     in_flight: Moment | None = None
     last_evidence: Moment | None = None
     """End of the last finished attempt."""
@@ -104,13 +109,21 @@ def tick(track: Track, check: Check, now: Moment) -> tuple[Track, Change | None]
     """Let time pass: book what is certain; no finished attempt for too long is `unknown`."""
     track = _accrued(track, now)
     last = track.last_evidence
-    patience = max(3 * check.interval, 2 * check.timeout.total)
-    if track.state is State.UNKNOWN or last is None or now.mono - last.mono <= patience:
+    limit = patience(check)
+    if track.state is State.UNKNOWN or last is None or now.mono - last.mono <= limit:
         return track, None
+    doubt = _pending(track)
+    # What was in doubt stays so: the old state was never confirmed for it.
+    since = _later(doubt, track.booked) if doubt else now
     change = Change(
-        check.name, track.state, State.UNKNOWN, now, now, detail=f"no attempt for {patience:g} s"
+        check.name, track.state, State.UNKNOWN, since, now, detail=f"no attempt for {limit:g} s"
     )
-    return replace(_booked(track, now), state=State.UNKNOWN, since=now), change
+    return replace(track, state=State.UNKNOWN, since=since), change
+
+
+def patience(check: Check) -> float:
+    """For how many seconds the last finished attempt vouches for the state."""
+    return max(3 * check.interval, 2 * check.timeout.total)
 
 
 def would_blame(track: Track, check: Check, attempt: Attempt, *, first: bool) -> bool:
@@ -198,7 +211,7 @@ def _claim(track: Track, confirm: Confirm, attempt: Attempt) -> tuple[State, Mom
         case Verdict.FAILED if _long(track.failed, confirm.down):
             return State.DOWN, _start(track.failed)
         case Verdict.OK:
-            needed = confirm.up if track.ever_ok else 1
+            needed = confirm.up if track.greeted else 1
             if _long(track.ok, needed):
                 return State.UP, _start(track.ok)
     if track.state is State.DOWN or track.outage:
@@ -224,10 +237,11 @@ def _enter(
     track: Track, check: Check, state: State, start: Moment, attempt: Attempt
 ) -> tuple[Track, Change]:
     """Confirm `state` from `start` on: book the pending time, open or close the outage."""
-    since = start if start.mono > track.booked.mono else track.booked
+    since = _later(start, track.booked)
     outage = touched = track.outage
     if state is State.DOWN and outage is None:
-        began = start if track.state is State.UNKNOWN else since
+        # Failures may have been booked as unknown, but never as anything better.
+        began = _later(start, track.since) if track.state is State.UNKNOWN else since
         outage = touched = _opened(check, began, attempt)
     elif state in {State.UP, State.DEGRADED} and outage is not None:
         touched, outage = replace(outage, ended=start), None
@@ -253,6 +267,7 @@ def _enter(
         since=since,
         outage=outage,
         ever_ok=track.ever_ok or state is State.UP,
+        greeted=track.greeted or state is State.UP,
         recent=() if by_streak else track.recent,
     )
     if state is State.LIMITED:
@@ -273,6 +288,9 @@ def _opened(check: Check, start: Moment, attempt: Attempt) -> Outage:
         confirmed=attempt.ended,
         reason=attempt.reason,
         detail=attempt.detail,
+        status=attempt.status,
+        request_id=attempt.request_id,
+        evidence=attempt.evidence,
     )
 
 
@@ -307,9 +325,13 @@ def _accrued(track: Track, now: Moment) -> Track:
 
 
 def _booked(track: Track, until: Moment, state: State | None = None) -> Track:
-    elapsed = until.mono - track.booked.mono
-    if elapsed <= 0:
+    if until.mono <= track.booked.mono:
         return track
+    elapsed = max(0.0, until.mono - max(track.booked.mono, track.counted))
     state = state or track.state
     seconds = {**track.seconds, state: track.seconds[state] + elapsed}
     return replace(track, seconds=seconds, booked=until)
+
+
+def _later(one: Moment, other: Moment) -> Moment:
+    return one if one.mono > other.mono else other
