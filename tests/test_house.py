@@ -20,8 +20,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dialects": {"model"},
     "judge": {"model", "dialects"},
     "probe": {"model", "redact", "dialects", "judge"},
+    "ledger": {"model", "redact", "judge"},
     "show": {"model", "redact", "judge"},
-    "run": {"model", "redact", "config", "dialects", "judge", "probe", "show"},
+    "run": {"model", "redact", "config", "dialects", "judge", "probe", "ledger", "show"},
     "simulator": {"model"},
 }
 TOP = {"cli", "commands", "once", "trace", "demo", "__main__"}
@@ -40,6 +41,7 @@ OWNERS: dict[str, set[str]] = {
     "tenacity": {"run"},
     "orjson": {"dialects"},
     "botocore": {"probe"},
+    "sqlite3": {"ledger"},
 }
 
 

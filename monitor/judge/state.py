@@ -68,7 +68,7 @@ class Track:
     """First attempts of the last rounds that were not confirmed bad anyway: True for a bad one."""
     ever_ok: bool = False
     greeted: bool = False
-    """Was `up` since the start or since it was last lost from sight; until then one `ok` is enough."""
+    """Was `up` since the start or a long silence; until then one `ok` is enough."""
     counted: float = -inf
     """Monotonic seconds: what was before this process is in no `seconds`."""
     in_flight: Moment | None = None
