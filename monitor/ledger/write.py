@@ -14,7 +14,7 @@ from monitor.ledger.batch import Batch, Tally
 from monitor.ledger.paint import Piece, last_span, paint, real_of, text_of, whole_of
 from monitor.ledger.records import Labels, Result
 from monitor.ledger.schema import is_our_bug
-from monitor.model import Change, Check, Outage
+from monitor.model import Change, Check, Outage, State
 
 Step = Callable[[sqlite3.Connection], None]
 
@@ -75,7 +75,12 @@ def _transaction(connection: sqlite3.Connection, batch: Batch, run: Run, todo: l
 
 
 def steps(batch: Batch) -> Iterator[Step]:
-    """One step a record.  Changes come before the tracks that extend their spans."""
+    """One step a record.  Changes come before the tracks that extend their spans.
+
+    Orphans come before all: where they were last seen is what the file knew until now.
+    """
+    for check, track in batch.tracks.values():
+        yield partial(_end_orphans, check.labels3, track)
     for labels, change in batch.changes:
         yield partial(_change, labels, change)
     for outage in batch.outages.values():
@@ -157,7 +162,6 @@ def _track(check: Check, track: Track, connection: sqlite3.Connection) -> None:
     outage = track.outage
     if outage:
         _outage(outage, connection)
-    _end_orphans(connection, check_id, outage.id if outage else None)
     paint(connection, check_id, Piece(track.state, track.since.wall, track.booked.wall))
     connection.execute(
         "INSERT INTO tracks (check_id, identity, data, outage) VALUES (?, ?, ?, ?) "
@@ -167,16 +171,20 @@ def _track(check: Check, track: Track, connection: sqlite3.Connection) -> None:
     )
 
 
-def _end_orphans(connection: sqlite3.Connection, check_id: int, open_one: str | None) -> None:
+def _end_orphans(labels: Labels, track: Track, connection: sqlite3.Connection) -> None:
     """An outage is open only while its check's track says so.
 
     Otherwise it was left behind by a monitor whose end, or whose ledger, could not be read.
     """
     connection.execute(
         "UPDATE outages SET end_known = 0, ended = max(started, coalesce("
-        "(SELECT max(ended) FROM spans WHERE spans.check_id = outages.check_id), 0)) "
-        "WHERE check_id = ? AND ended IS NULL AND id IS NOT ?",
-        (check_id, open_one),
+        "(SELECT max(ended) FROM spans WHERE spans.check_id = outages.check_id AND state != ?), "
+        "0)) WHERE check_id = ? AND ended IS NULL AND id IS NOT ?",
+        (
+            State.UNKNOWN.value,
+            _check_id(connection, labels),
+            track.outage.id if track.outage else None,
+        ),
     )
 
 
