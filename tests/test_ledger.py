@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -293,7 +293,7 @@ def test_a_wall_clock_that_is_set_back_leaves_the_timeline_in_order(path: Path) 
         (outage,) = ledger.outages()
     assert outage.ended is not None
     assert outage.started.wall <= outage.ended.wall
-    assert all(one.ended == other.started for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one.ended == other.started for one, other in pairwise(spans))
     assert spans[-1].state is State.UP
 
 
@@ -341,14 +341,14 @@ def test_a_migration_happens_whole_or_not_at_all(path: Path) -> None:
 def test_a_newer_version_is_refused_by_the_reader_too(path: Path) -> None:
     with closing(opened(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(LedgerError, match="newer monitor .schema version 99"):
+    with pytest.raises(LedgerError, match=r"newer monitor .schema version 99"):
         Reader(path)
 
 
 def test_an_older_version_is_not_read_before_it_is_brought_up_to_date(path: Path) -> None:
     with closing(opened(path)) as connection:
         connection.execute("PRAGMA user_version = 0")
-    with pytest.raises(LedgerError, match="older monitor .* start `monitor run` once"):
+    with pytest.raises(LedgerError, match=r"older monitor .* start `monitor run` once"):
         Reader(path)
 
 

@@ -174,6 +174,36 @@ def test_no_attempt_for_three_intervals_is_unknown() -> None:
     assert track.seconds[State.UP] == pytest.approx(182)
 
 
+def test_a_doubt_that_nothing_settled_becomes_unknown_from_its_beginning() -> None:
+    track, _ = run("UUD")
+    track, change = state.tick(track, CHECK, at(500))
+    assert change is not None
+    assert (change.after, change.since, change.at) == (State.UNKNOWN, at(20), at(500))
+    assert track.seconds[State.UP] == pytest.approx(20)
+
+
+def test_an_outage_does_not_begin_in_time_that_was_degraded() -> None:
+    # The ratio makes it degraded by the first failure of a streak that `void` then interrupts.
+    eager = replace(CHECK, confirm=Confirm(ratio=Ratio(bad=2, of=9)))
+    _, changes = run("USUDVDD", eager)
+    assert [c.after.value for c in changes] == ["up", "degraded", "unknown", "down"]
+    assert changes[-1].outage is not None
+    assert changes[-1].outage.started == changes[2].since
+
+
+def test_an_outage_has_the_evidence_of_the_attempt_that_confirmed_it() -> None:
+    track, _ = run("UDD")
+    started = at(30)
+    attempt = Attempt(
+        "c", started, started.plus(1), Verdict.FAILED, Reason.SERVER_ERROR,
+        status=500, request_id="r", evidence="oops",
+    )  # fmt: skip
+    _, change = state.attempt_ends(track, CHECK, attempt, first=True)
+    assert change is not None and change.outage is not None
+    outage = change.outage
+    assert (outage.status, outage.request_id, outage.evidence) == (500, "r", "oops")
+
+
 def test_time_in_doubt_is_booked_to_nobody_until_it_is_decided() -> None:
     track, _ = run("UDD")
     track, _ = state.tick(track, CHECK, at(25))

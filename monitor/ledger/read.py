@@ -10,7 +10,7 @@ from types import TracebackType
 
 from monitor.ledger import query
 from monitor.ledger.records import Day, Result, Span
-from monitor.ledger.schema import VERSION, Refused, accept, pragma
+from monitor.ledger.schema import Refused, opened_to_read
 from monitor.model import Outage
 
 
@@ -29,16 +29,7 @@ class Reader:
         if not path.exists():
             raise LedgerError(f"{path}: no ledger here; `monitor run` makes one in its --data-dir")
         with self._trouble():
-            self._connection = _connected(path)
-            try:
-                accept(self._connection)
-                version = pragma(self._connection, "user_version")
-                if version != VERSION:
-                    told = f"schema version {version}, not yet {VERSION}"
-                    raise Refused(f"from an older monitor ({told}): start `monitor run` once")
-            except BaseException:
-                self._connection.close()
-                raise
+            self._connection = opened_to_read(path)
 
     def close(self) -> None:
         self._connection.close()
@@ -92,17 +83,3 @@ class Reader:
             yield
         except (Refused, sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
             raise LedgerError(f"{self._path}: {error}") from error
-
-
-def _connected(path: Path) -> sqlite3.Connection:
-    plain = f"{path.resolve().as_uri()}?mode=ro"
-    connection = sqlite3.connect(plain, uri=True, timeout=2.0, isolation_level=None)
-    try:
-        pragma(connection, "user_version")
-    except sqlite3.OperationalError:
-        connection.close()
-        if path.with_name(f"{path.name}-wal").exists():
-            raise
-        # A read-only place has no room for the companion files; without a log none are needed.
-        return sqlite3.connect(f"{plain}&immutable=1", uri=True, isolation_level=None)
-    return connection

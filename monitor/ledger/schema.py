@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -107,6 +109,9 @@ def opened(path: Path, *, patience: float = 1.0) -> sqlite3.Connection:
     Raises Refused, sqlite3.Error or OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not _may_write(path):
+        # SQLite would read it, and leave companion files behind that nobody may write either.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
         accept(connection)
@@ -118,6 +123,40 @@ def opened(path: Path, *, patience: float = 1.0) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def opened_to_read(path: Path) -> sqlite3.Connection:
+    """The ledger at `path`, which nobody will write to through this connection.
+
+    Raises Refused, also for an older version, sqlite3.Error or OSError.
+    """
+    connection = _connected_to_read(path)
+    try:
+        accept(connection)
+        version = pragma(connection, "user_version")
+        if version != VERSION:
+            told = f"schema version {version}, not yet {VERSION}"
+            raise Refused(f"from an older monitor ({told}): start `monitor run` once")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connected_to_read(path: Path) -> sqlite3.Connection:
+    """SQLite reads with the help of companion files, which it makes where they are missing.
+
+    Where we may not write it cannot, or they are in the way later; without a log, which a running
+    monitor always has, they are not needed.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    alone = not log.exists() and not (_may_write(path) and _may_write(path.parent))
+    uri = f"{path.resolve().as_uri()}?{'mode=ro&immutable=1' if alone else 'mode=ro'}"
+    return sqlite3.connect(uri, uri=True, timeout=1.0, isolation_level=None)
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=True)
 
 
 def accept(connection: sqlite3.Connection) -> None:

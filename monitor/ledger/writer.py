@@ -72,14 +72,17 @@ class Writer:
         try:
             with closing(self._opened(self._path)) as connection:
                 schema.look_through(connection, self._path)
-                return Recalled(
-                    query.saved(connection),
-                    list(query.outages(connection, outages_since, strict=False)),
-                    query.spent(connection, utc_day(now.wall)),
-                )
+                return _recalled(connection, now, outages_since)
         except Exception as error:
             self._failed(error, now)
-            return Recalled()
+            if self.refused or schema.is_damage(error):
+                return Recalled()
+        try:
+            # What cannot be written, for a full disk or want of rights, may still be read.
+            with closing(schema.opened_to_read(self._path)) as connection:
+                return _recalled(connection, now, outages_since)
+        except Exception:
+            return Recalled()  # counted and told already
 
     # ------------------------------------------------------------------------------ at work
 
@@ -178,6 +181,14 @@ class Writer:
 
     def _count(self) -> None:
         self._on_error()
+
+
+def _recalled(connection: sqlite3.Connection, now: Moment, outages_since: float) -> Recalled:
+    return Recalled(
+        query.saved(connection),
+        list(query.outages(connection, outages_since, strict=False)),
+        query.spent(connection, utc_day(now.wall)),
+    )
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
