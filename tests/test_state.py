@@ -184,8 +184,8 @@ def test_a_doubt_that_nothing_settled_becomes_unknown_from_its_beginning() -> No
 
 def test_an_outage_does_not_begin_in_time_that_was_degraded() -> None:
     # The ratio makes it degraded by the first failure of a streak that `void` then interrupts.
-    eager = replace(CHECK, confirm=Confirm(ratio=Ratio(bad=2, of=9)))
-    _, changes = run("USUDVDD", eager)
+    eager = replace(CHECK, confirm=Confirm(down=2, ratio=Ratio(bad=2, of=9)))
+    _, changes = run("USUDVD", eager)
     assert [c.after.value for c in changes] == ["up", "degraded", "unknown", "down"]
     assert changes[-1].outage is not None
     assert changes[-1].outage.started == changes[2].since
