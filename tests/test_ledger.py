@@ -267,6 +267,20 @@ def test_an_outage_that_nobody_has_open_is_ended_at_the_last_evidence(path: Path
     assert holes[-1].ended == START + 540
 
 
+def test_a_check_that_is_away_for_a_while_has_a_hole_that_is_unknown(path: Path) -> None:
+    clock = Clock()
+    monitor = Monitor(path, clock).turn().play("UU")
+    assert monitor.queue.part(CHECK.labels3, monitor.track) is None
+    monitor.turn()
+    assert not Writer(path, Queue(), 1e9, START).recall(clock(), START).saved
+    clock.seconds += 300.0
+    monitor.track = state.begin(clock())
+    monitor.play("U").stop()
+    with Reader(path) as ledger:
+        told = [(s.state.value, s.started - START, s.ended - START) for s in ledger.timeline()]
+    assert told == [("up", 0, 61), ("unknown", 61, 420), ("up", 420, 421)]
+
+
 def test_a_later_word_replaces_the_earlier_one_before_it_is_written(path: Path) -> None:
     monitor = Monitor(path, Clock()).play("UDDDUUDDDUU")
     waiting = monitor.queue.take()
@@ -420,6 +434,7 @@ def test_what_is_told_before_the_end_is_written_at_the_end(tmp_path: Path) -> No
     ledger.outage(outage_of(1))
     ledger.probe(CHECK, Probe("1", "c", (attempt_of(CHECK, "U", clock()),)))
     ledger.close()
+    assert not (tmp_path / "data/ledger.db-wal").exists(), "the file is whole by itself"
     with Reader(tmp_path / "data/ledger.db") as found:
         assert len(found.outages()) == 1
         assert len([*found.probes()]) == 1

@@ -12,11 +12,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from monitor.judge import state
 from monitor.ledger import LedgerError, Reader, schema
 from monitor.ledger.batch import Queue
 from monitor.ledger.writer import RETRY_MAX, Writer
@@ -385,6 +387,15 @@ def test_damage_met_while_writing_costs_nothing_that_waits(path: Path) -> None:
         assert len(ledger.outages()) == 1
 
 
+def test_damage_met_only_in_the_end_costs_nothing_either(path: Path) -> None:
+    queue = Queue()
+    path.write_bytes(b"no database")
+    queue.outage(outage_of(1))
+    Writer(path, queue, 1e9, START).close(Clock()())
+    with Reader(path) as ledger:
+        assert len(ledger.outages()) == 1
+
+
 def test_a_file_without_its_tables_is_damaged(path: Path) -> None:
     with closing(schema.opened(path)) as connection:
         connection.execute("DROP TABLE days")
@@ -456,6 +467,15 @@ def test_one_bad_record_does_not_keep_the_others_back(
     writer.close(clock())
     with Reader(path) as ledger:
         assert [outage.id for outage in ledger.outages()] == [f"{n:012x}" for n in (1, 3)]
+
+
+def test_of_a_bad_record_nothing_is_written(path: Path) -> None:
+    queue, clock = Queue(), Clock()
+    opened = replace(outage_of(1), ended=None)
+    queue.track(CHECK, replace(state.begin(clock()), outage=opened, recent=("?",)), None)  # type: ignore[arg-type]
+    Writer(path, queue, 1e9, START).close(clock())
+    with Reader(path) as ledger:
+        assert ledger.outages() == []
 
 
 def test_a_track_that_cannot_be_understood_starts_anew(path: Path) -> None:

@@ -114,6 +114,24 @@ def test_after_a_longer_gap_it_is_unknown_until_confirmed() -> None:
     assert change is not None and change.after is State.UP, "one ok suffices after a start"
 
 
+def test_after_a_start_one_ok_suffices_even_where_the_last_word_was_a_failure() -> None:
+    track, _, now = played("UUD")
+    at = later(now, 600.0)
+    _, change = on_attempt(resumed(stored(track), CHECK, at).track, "U", at)
+    assert change is not None and change.after is State.UP
+
+
+def test_a_long_silence_is_never_booked_to_what_comes_after_it() -> None:
+    for script, letter in [("UUU", "U"), ("UDDD", "D")]:
+        track, _, now = played(script)
+        at = later(now, 600.0)
+        track, changes = resumed(stored(track), CHECK, at).track, []
+        for number in range(3):
+            track, change = on_attempt(track, letter, at.plus(EVERY * number))
+            changes += [change] if change else []
+        assert [change.since for change in changes] == [at]
+
+
 @pytest.mark.parametrize("gap", [30.0, 600.0, 3500.0])
 def test_an_outage_goes_on_through_a_gap_as_the_same_one(gap: float) -> None:
     track, changes, now = played("UDDD")

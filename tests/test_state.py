@@ -182,6 +182,22 @@ def test_a_doubt_that_nothing_settled_becomes_unknown_from_its_beginning() -> No
     assert track.seconds[State.UP] == pytest.approx(20)
 
 
+@pytest.mark.parametrize("letter", "UD")
+def test_a_silence_is_unknown_whatever_comes_after_it(letter: str) -> None:
+    track, _ = run("U" + letter * 3)
+    track, change = state.tick(track, CHECK, at(500))
+    assert change is not None and change.since == at(500)
+    booked = track.seconds[State.UNKNOWN]
+    for started in (at(4000), at(4010), at(4020)):
+        attempt = Attempt("c", started, started.plus(1), *LETTERS[letter])
+        track, change = state.attempt_ends(track, CHECK, attempt, first=True)
+        if change:
+            break
+    assert change is not None
+    assert change.since == at(4000)
+    assert track.seconds[State.UNKNOWN] - booked == pytest.approx(3500)
+
+
 def test_an_outage_does_not_begin_in_time_that_was_degraded() -> None:
     # The ratio makes it degraded by the first failure of a streak that `void` then interrupts.
     eager = replace(CHECK, confirm=Confirm(down=2, ratio=Ratio(bad=2, of=9)))

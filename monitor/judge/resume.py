@@ -171,9 +171,9 @@ def resumed(track: Track, check: Check, now: Moment) -> Resumed:
     since = track.since if track.state is State.UNKNOWN else track.booked
     if gap > horizon(check):
         going = replace(fresh, since=since)
-    else:
+    elif track.state is not State.UNKNOWN:
         greeted = track.greeted and track.outage is not None
-        going = replace(going, state=State.UNKNOWN, since=since, greeted=greeted)
+        going = replace(state.fallen_silent(going, since), greeted=greeted)
     if track.state is State.UNKNOWN:
         return Resumed(going, ended=ended)
     detail = f"no attempt for {gap:.0f} s"

@@ -118,7 +118,28 @@ def tick(track: Track, check: Check, now: Moment) -> tuple[Track, Change | None]
     change = Change(
         check.name, track.state, State.UNKNOWN, since, now, detail=f"no attempt for {limit:g} s"
     )
-    return replace(track, state=State.UNKNOWN, since=since), change
+    return fallen_silent(track, since), change
+
+
+def fallen_silent(track: Track, since: Moment) -> Track:
+    """`unknown` from `since` on; what comes next has to confirm a state anew.
+
+    Streaks that began in booked time have been heard.  Those in doubt have not, and go on.
+    """
+
+    def unheard(streak: Streak | None) -> Streak | None:
+        return streak if streak and streak.start.mono >= track.booked.mono else None
+
+    return replace(
+        track,
+        state=State.UNKNOWN,
+        since=since,
+        failed=unheard(track.failed),
+        bad=unheard(track.bad),
+        limited=unheard(track.limited),
+        ok=unheard(track.ok),
+        answering=unheard(track.answering),
+    )
 
 
 def patience(check: Check) -> float:
