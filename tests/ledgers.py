@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -157,4 +156,3 @@ def outage_of(number: int = 0, **changes: object) -> Outage:
     return replace(outage, **changes)  # type: ignore[arg-type]
 
 
-Hook = Callable[[Path], None]

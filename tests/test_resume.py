@@ -110,6 +110,7 @@ def test_after_a_longer_gap_it_is_unknown_until_confirmed() -> None:
     assert again.change is not None
     assert (again.change.before, again.change.after) == (State.UP, State.UNKNOWN)
     assert again.change.since.wall == now.wall, "nothing is known from the last evidence on"
+    assert again.track.since == again.change.since
     _, change = on_attempt(again.track, "U", at)
     assert change is not None and change.after is State.UP, "one ok suffices after a start"
 
