@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 from tenacity.wait import wait_exponential_jitter
 
 from monitor.judge import state
+from monitor.judge.keys import KeyRing
 from monitor.model import Attempt, Change, Check, Mode, Moment, Probe, Reason, Verdict
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
@@ -73,6 +74,7 @@ class Rounds:
         on_change: Callable[[Watch, Change], None],
     ) -> None:
         self.guard = guard
+        self.keys = KeyRing()
         self.in_flight: set[str] = set()
         """Names of the checks with an attempt under way."""
         self.stopping = False
@@ -113,7 +115,7 @@ class Rounds:
         watch.track = state.attempt_begins(watch.track, now())
         self.in_flight.add(watch.check.name)
         try:
-            seen = await self._probe(watch.check)
+            seen = self.keys.judged(watch.check, await self._probe(watch.check))
             seen = await self._blamed(watch, seen, first=first)
             watch.track, change = state.attempt_ends(watch.track, watch.check, seen, first=first)
         finally:

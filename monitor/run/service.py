@@ -119,6 +119,7 @@ class Service:
         if task:
             task.cancel()
         self._outages.pop(name, None)
+        self._rounds.keys.forget(name)
         self.metrics.remove(name)
 
     # ------------------------------------------------------------------------------- at work
