@@ -16,6 +16,7 @@ from tenacity.wait import wait_exponential_jitter
 
 from monitor.judge import state
 from monitor.judge.keys import KeyRing
+from monitor.judge.track import Track, begin
 from monitor.model import Attempt, Change, Check, Mode, Moment, Probe, Reason, Verdict
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
@@ -50,7 +51,7 @@ class Watch:
     """One check under watch: what is asked, and what is remembered of the answers."""
 
     check: Check
-    track: state.Track
+    track: Track
     phase: float
     """Monotonic seconds; see `schedule`."""
     last: Probe | None = None
@@ -165,4 +166,4 @@ class _advised(wait_exponential_jitter):
 
 def fresh(check: Check, phase: float, at: Moment) -> Watch:
     """A check about which nothing is known yet."""
-    return Watch(check, state.begin(at), phase)
+    return Watch(check, begin(at), phase)
