@@ -23,7 +23,6 @@ from hashlib import sha256
 
 from monitor.judge.track import Streak, Track, accrued, booked, pending
 from monitor.model import (
-    NETWORK_REASONS,
     Attempt,
     Change,
     Check,
@@ -102,14 +101,24 @@ def maintain(
 
 
 def would_blame(track: Track, check: Check, attempt: Attempt, *, first: bool) -> bool:
-    """Whether `attempt` would make us blame the provider where our own network may be at fault.
+    """Whether `attempt` would make us blame the provider for something new.
 
     Whatever rule confirms it: a streak of failures, a mixed one, or the ratio of a partial outage.
     """
-    if attempt.reason not in NETWORK_REASONS or track.state is State.DOWN:
+    if track.state is State.DOWN:
         return False
     _, change = attempt_ends(track, check, attempt, first=first)
     return change is not None and change.after in {State.DOWN, State.DEGRADED}
+
+
+def trouble_begins(track: Track, attempt: Attempt) -> bool:
+    """Whether `attempt`, the last one taken in, is the first sign of trouble."""
+    if track.state in {State.DOWN, State.MAINTENANCE}:
+        return False
+    if attempt.reason is Reason.AUTH:
+        return track.limited is not None and track.limited.count == 1
+    first = track.failed is not None and track.failed.count == 1
+    return attempt.verdict is Verdict.FAILED and first
 
 
 def wants_recheck(track: Track, verdict: Verdict) -> bool:
