@@ -120,12 +120,12 @@ def usage(answer: Answer, flavour: Flavour) -> dict[str, Any]:
 
 def error(trouble: Trouble, flavour: Flavour, message: str = "") -> tuple[int, bytes]:
     """Status and body of an error answer."""
-    return ERRORS[trouble][0], packed(_problem(trouble, flavour, message))
+    return ERRORS[trouble][0], packed(problem(trouble, flavour, message))
 
 
 def error_event(trouble: Trouble, flavour: Flavour) -> bytes:
     """The error as an event under a 200 that has long been sent."""
-    return event(_problem(trouble, flavour, ""))
+    return event(problem(trouble, flavour, ""))
 
 
 def model_list(flavour: Flavour, models: tuple[str, ...]) -> bytes:
@@ -134,7 +134,8 @@ def model_list(flavour: Flavour, models: tuple[str, ...]) -> bytes:
     return packed({"object": "list", "data": rows})
 
 
-def _problem(trouble: Trouble, flavour: Flavour, message: str) -> dict[str, Any]:
+def problem(trouble: Trouble, flavour: Flavour, message: str) -> dict[str, Any]:
+    """The error object; the text replaces the usual message unless empty."""
     _, kind, code, usual = ERRORS[trouble]
     said = {"message": usual, "type": kind, "param": None, "code": code}
     said |= flavour.errors.get(trouble, {})
