@@ -27,7 +27,6 @@ ERRORS: Mapping[Trouble, tuple[str, str]] = {
     Trouble.NO_MODEL: ("DeploymentNotFound", "The API deployment does not exist."),
     Trouble.NO_ROUTE: ("404", "Resource not found"),
     Trouble.RATE: ("RateLimitReached", "Requests have exceeded the call rate limit."),
-    Trouble.ENGINE: ("NoCapacity", "The service is temporarily unable to process your request."),
     Trouble.SERVER: ("InternalServerError", "Backend returned unexpected response."),
 }
 

@@ -39,6 +39,7 @@ FINISH: Mapping[Ending, str] = {
 
 _TOKEN = "The security token included in the request is invalid."
 _SLOW = "Too many requests, please wait before trying again."
+_UNPAID = "Model access is denied due to INVALID_PAYMENT_INSTRUMENT: A valid payment is needed."
 _READY = "The model is not ready to serve inference requests."
 
 #: Status, name of the exception and message.
@@ -50,7 +51,7 @@ ERRORS: Mapping[Trouble, tuple[int, str, str]] = {
     Trouble.NO_ROUTE: (404, "UnknownOperationException", "There is nothing at this URL."),
     Trouble.NO_METHOD: (405, "UnknownOperationException", "Not with this method."),
     Trouble.RATE: (429, "ThrottlingException", _SLOW),
-    Trouble.BALANCE: (403, "AccessDeniedException", "Your account has a payment that is due."),
+    Trouble.BALANCE: (403, "AccessDeniedException", _UNPAID),
     Trouble.QUOTA: (400, "ServiceQuotaExceededException", "Your account's quota is used up."),
     Trouble.ENGINE: (429, "ModelNotReadyException", _READY),
     Trouble.BUSY: (503, "ServiceUnavailableException", "Bedrock is unable to process the request."),

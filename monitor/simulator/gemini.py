@@ -66,7 +66,7 @@ ERRORS: Mapping[Trouble, tuple[int, str, str, list[dict[str, Any]]]] = {
         _QUOTA,
         [_violated("GenerateRequestsPerMinutePerProjectPerModel"), _WAIT],
     ),
-    Trouble.BALANCE: (400, "FAILED_PRECONDITION", "Your prepayment credits are depleted.", []),
+    Trouble.BALANCE: (400, "FAILED_PRECONDITION", "Please enable billing on your project.", []),
     Trouble.QUOTA: (
         429,
         "RESOURCE_EXHAUSTED",
@@ -100,8 +100,8 @@ def read_ask(body: Any, path: str) -> Ask:
 
 def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
     """The answer as chunks, or as slices of one object."""
-    thoughts = [{"text": text, "thought": True} for text in answer.thoughts]
-    pieces = [{"text": text} for text in answer.pieces]
+    thoughts: list[dict[str, Any]] = [{"text": text, "thought": True} for text in answer.thoughts]
+    pieces: list[dict[str, Any]] = [{"text": text} for text in answer.pieces]
     spoken = len(thoughts) + len(pieces)
     if not ask.stream:
         whole = packed(_chunk(answer, [*thoughts, *pieces], spoken, FINISH[answer.ending]))

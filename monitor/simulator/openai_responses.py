@@ -62,14 +62,15 @@ def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
         told("response.in_progress", response=begun),
     ]
     thoughts, pieces = _deltas(answer, told)
+    items = enumerate(_items(answer))
+    closing = [told("response.output_item.done", output_index=n, item=item) for n, item in items]
     status = _status(answer)
     end = told(f"response.{status}", response=_response(answer, status))
-    closing = [told("response.output_item.done", output_index=0, item=_items(answer)[-1])]
     return Rendered(
         media="text/event-stream; charset=utf-8",
         opening=tuple(opening),
         pieces=(*thoughts, *pieces),
-        closing=tuple(closing) if _spoken(answer) else (),
+        closing=tuple(closing),
         marker=end,
     )
 
