@@ -112,7 +112,6 @@ def not_yet(config: Config) -> list[str]:
     """What the file asks for that this version reads and checks, but does not do yet."""
     asked = {
         "type: status-page": any(check.mode is Mode.STATUS_PAGE for check in config.checks),
-        "maintenance": any(check.maintenance for check in config.checks),
         "budget": config.budget_usd_per_day is not None
         or any(check.budget is not None for check in config.checks),
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from monitor.judge import state
 from monitor.judge.resume import reconciled
-from monitor.judge.state import Track
+from monitor.judge.track import Track, begin
 from monitor.ledger import schema
 from monitor.ledger.batch import Queue
 from monitor.ledger.writer import Opened, Recalled, Writer
@@ -20,6 +20,7 @@ from monitor.model import (
     Phases,
     Probe,
     Reason,
+    State,
     Tokens,
     Verdict,
 )
@@ -96,7 +97,7 @@ class Monitor:
             self.queue.part(gone.labels, gone.track)
         for outage in resumption.ended:
             self.queue.outage(outage)
-        self.track: Track = resumption.tracks.get(check.name) or state.begin(clock())
+        self.track: Track = resumption.tracks.get(check.name) or begin(clock())
         change = next(iter(resumption.changes), None)
         self._tell(change)
 
@@ -121,6 +122,13 @@ class Monitor:
         self.track, change = state.tick(self.track, self.check, self.clock())
         if change:
             self._tell(change)
+
+    def maintain(self) -> None:
+        """A maintenance window opens, or closes where one is open."""
+        opens = self.track.state is not State.MAINTENANCE
+        now = self.clock()
+        self.track, change = state.maintain(self.track, self.check, None, now, opens=opens)
+        self._tell(change)
 
     def play(self, script: str, every: float = 60.0) -> Monitor:
         """One round every `every` seconds, each of one attempt that takes a second."""
@@ -154,5 +162,3 @@ def outage_of(number: int = 0, **changes: object) -> Outage:
         ended=started.plus(60),
     )
     return replace(outage, **changes)  # type: ignore[arg-type]
-
-

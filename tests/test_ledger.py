@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.judge import state
 from monitor.judge.resume import rebased_outage
+from monitor.judge.track import begin
 from monitor.ledger import Ledger, LedgerError, Reader, schema, timeline
 from monitor.ledger.batch import Queue
 from monitor.ledger.records import Span, result_of
@@ -257,7 +257,7 @@ def test_an_outage_that_nobody_has_open_is_ended_at_the_last_evidence(path: Path
     clock.seconds += 300.0
     # A start that could not read the ledger begins from nothing.
     monitor = Monitor(path, clock)
-    monitor.track = state.begin(clock())
+    monitor.track = begin(clock())
     monitor.play("U").stop()
     with Reader(path) as ledger:
         (outage,) = ledger.outages()
@@ -274,7 +274,7 @@ def test_a_check_that_is_away_for_a_while_has_a_hole_that_is_unknown(path: Path)
     monitor.turn()
     assert not Writer(path, Queue(), 1e9, START).recall(clock(), START).saved
     clock.seconds += 300.0
-    monitor.track = state.begin(clock())
+    monitor.track = begin(clock())
     monitor.play("U").stop()
     with Reader(path) as ledger:
         told = [(s.state.value, s.started - START, s.ended - START) for s in ledger.timeline()]
@@ -430,7 +430,7 @@ def test_what_is_told_before_the_end_is_written_at_the_end(tmp_path: Path) -> No
     ledger = Ledger(tmp_path / "data", clock, 1e9)
     assert not ledger.recall(0.0).saved
     ledger.start()
-    ledger.track(CHECK, state.begin(clock()))
+    ledger.track(CHECK, begin(clock()))
     ledger.outage(outage_of(1))
     ledger.probe(CHECK, Probe("1", "c", (attempt_of(CHECK, "U", clock()),)))
     ledger.close()
@@ -445,7 +445,7 @@ def test_telling_takes_microseconds(tmp_path: Path) -> None:
     clock = Clock()
     ledger = Ledger(tmp_path, clock, 1e9)
     probe = Probe("1", "c", (attempt_of(CHECK, "U", clock()),))
-    track = state.begin(clock())
+    track = begin(clock())
     taken = []
     for _ in range(2_000):
         began = time.thread_time_ns()
@@ -459,6 +459,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from monitor.judge import state
+from monitor.judge.track import begin
 from monitor.ledger import Ledger
 from monitor.model import Moment
 from tests.ledgers import CHECK, attempt_of
@@ -469,7 +470,7 @@ def clock():
 ledger = Ledger(Path(sys.argv[1]), clock, 1e9)
 ledger.recall(0.0)
 ledger.start()
-track = state.begin(clock())
+track = begin(clock())
 for letter in "UDDD":
     at = clock()
     track = state.attempt_begins(track, at)

@@ -19,17 +19,18 @@ from tests.ledgers import CHECK, START, Clock, Monitor
 
 BETTER = {State.UP, State.DEGRADED}
 
-# What happens next, and after how many seconds: an attempt, a housekeeping tick, a commit, an end
+# What happens next, and for how many seconds: an attempt, a housekeeping tick, a commit, an edge of
+# a maintenance window, an end
 # of the process by signal 9 (just after a commit, or not) or by SIGTERM, with the next start then.
 letters = st.sampled_from("UUUDDDDSWLVN")
 steps = st.one_of(
     st.tuples(letters, st.floats(1.0, 100.0)),
-    st.tuples(st.sampled_from("t!"), st.floats(0.0, 100.0)),
+    st.tuples(st.sampled_from("t!m"), st.floats(0.0, 100.0)),
     st.tuples(st.sampled_from("kx"), st.floats(1.0, 60.0)),
 )
 wild_steps = st.one_of(
     st.tuples(letters, st.sampled_from([1.0, 30.0, 60.0, 200.0, 4000.0])),
-    st.tuples(st.sampled_from("t!"), st.sampled_from([0.0, 10.0, 500.0])),
+    st.tuples(st.sampled_from("t!m"), st.sampled_from([0.0, 10.0, 500.0])),
     st.tuples(st.sampled_from("kxz"), st.sampled_from([1.0, 100.0, 500.0, 5000.0, 200_000.0])),
 )
 confirms = st.builds(
@@ -50,6 +51,8 @@ def lived(folder: Path, script: Script, confirm: Confirm, *, restarts: bool = Tr
     for what, seconds in script:
         if what == "!":
             monitor.turn()
+        elif what == "m":
+            monitor.maintain()
         elif what == "t":
             clock.seconds += seconds
             monitor.tick()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.judge import state
+from monitor.judge.track import begin
 from monitor.ledger import LedgerError, Reader, schema
 from monitor.ledger.batch import Queue
 from monitor.ledger.writer import RETRY_MAX, Writer
@@ -472,7 +472,7 @@ def test_one_bad_record_does_not_keep_the_others_back(
 def test_of_a_bad_record_nothing_is_written(path: Path) -> None:
     queue, clock = Queue(), Clock()
     opened = replace(outage_of(1), ended=None)
-    queue.track(CHECK, replace(state.begin(clock()), outage=opened, recent=("?",)), None)  # type: ignore[arg-type]
+    queue.track(CHECK, replace(begin(clock()), outage=opened, recent=("?",)), None)  # type: ignore[arg-type]
     Writer(path, queue, 1e9, START).close(clock())
     with Reader(path) as ledger:
         assert ledger.outages() == []

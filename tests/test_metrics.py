@@ -427,6 +427,17 @@ def test_state_seconds_and_the_last_change_come_from_the_snapshot() -> None:
     assert seen.get("aichat_check_state_changed_timestamp_seconds", **C) == NOW - 60
 
 
+def test_a_providers_checks_are_one_series_and_none_where_nothing_is_known() -> None:
+    names = {"a": State.DOWN, "b": State.UP, "c": State.LIMITED}
+    checks = [chat_check(name=name) for name in names]
+    stranger = chat_check(name="d", provider="q")
+    views = [view(c, names[c.name]) for c in checks] + [view(stranger, State.UNKNOWN)]
+    metrics, _ = watching(stranger, *views)
+    text = metrics.render("")[0].decode()
+    lines = [line for line in text.splitlines() if line.startswith("aichat_provider_down_ratio")]
+    assert lines == ['aichat_provider_down_ratio{provider="p"} 0.5']
+
+
 def test_an_outage_is_counted_when_it_opens_and_measured_when_it_ends() -> None:
     metrics, _ = watching()
     metrics.change(Change("c", State.UP, State.DOWN, at(0), at(12), outage=outage()))

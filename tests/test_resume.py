@@ -20,7 +20,7 @@ from monitor.judge.resume import (
     reconciled,
     resumed,
 )
-from monitor.judge.state import Track
+from monitor.judge.track import Track, begin
 from monitor.model import Change, Mode, Moment, Outage, Secret, State
 from tests.ledgers import CHECK, START, attempt_of
 from tests.making import chat_check
@@ -31,7 +31,7 @@ EVERY = 60.0
 def played(script: str, mono: float = 500.0) -> tuple[Track, list[Change], Moment]:
     """A track after one attempt a minute, its changes, and the end of the last attempt."""
     now = Moment(START, mono)
-    track, changes = state.begin(now), []
+    track, changes = begin(now), []
     for number, letter in enumerate(script):
         started = Moment(START, mono).plus(EVERY * number)
         track = state.attempt_begins(track, started)
@@ -199,8 +199,20 @@ def test_a_check_that_never_finished_an_attempt_starts_anew() -> None:
     track, _, now = played("")
     at = later(now, 10_000.0)
     again = resumed(stored(track), CHECK, at)
-    assert again.track == replace(state.begin(at), counted=at.mono)
+    assert again.track == replace(begin(at), since=again.track.since, counted=at.mono)
+    assert again.track.since.wall == START
     assert again.change is None
+
+
+def test_a_maintenance_window_stands_through_a_gap_but_not_through_a_long_one() -> None:
+    track, _, now = played("UDDD")
+    track, _ = state.maintain(track, CHECK, None, now.plus(5), opens=True)
+    short = resumed(stored(track), CHECK, later(now, 3000.0))
+    assert (short.track.state, short.change, short.ended) == (State.MAINTENANCE, None, None)
+    assert short.track.outage is not None
+    long = resumed(stored(track), CHECK, later(now, 3601.0))
+    assert long.change is not None and long.change.after is State.UNKNOWN
+    assert long.ended is not None and not long.ended.end_known
 
 
 # ---------------------------------------------------------------------------------------- clocks

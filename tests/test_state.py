@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.judge import state
-from monitor.judge.state import Track
+from monitor.judge.track import Track, begin
 from monitor.model import (
     REASONS,
     Attempt,
@@ -47,7 +47,7 @@ def at(seconds: float) -> Moment:
 
 
 def run(script: str, check: Check = CHECK) -> tuple[Track, list[Change]]:
-    track, changes = state.begin(START), []
+    track, changes = begin(START), []
     for number, letter in enumerate(script):
         started = at(10.0 * number)
         verdict, reason = LETTERS[letter]
@@ -237,18 +237,16 @@ def test_a_scrape_during_an_attempt_does_not_book_what_the_attempt_may_disprove(
     assert seen.seconds[State.UP] == pytest.approx(10)
 
 
-def asks_the_guard(script: str, letter: str, reason: Reason | None = None, **confirm: int) -> bool:
+def asks_the_guard(script: str, letter: str, **confirm: int) -> bool:
     check = replace(CHECK, confirm=replace(CHECK.confirm, **confirm))
     track, _ = run(script, check)
-    verdict, usual = LETTERS[letter]
     started = at(10.0 * len(script))
-    attempt = Attempt("c", started, started.plus(1), verdict, reason or usual)
+    attempt = Attempt("c", started, started.plus(1), *LETTERS[letter])
     return state.would_blame(track, check, attempt, first=True)
 
 
-def test_only_network_failures_that_would_blame_the_provider_ask_the_guard() -> None:
+def test_only_what_would_blame_the_provider_anew_asks_the_guard() -> None:
     assert asks_the_guard("UDD", "D")
-    assert not asks_the_guard("UDD", "D", Reason.SERVER_ERROR)
     assert not asks_the_guard("UD", "D")
     assert not asks_the_guard("UDDD", "D"), "down already"
     assert not asks_the_guard("UDD", "U")
@@ -263,6 +261,65 @@ def test_a_degraded_claim_out_of_network_failures_asks_the_guard_too() -> None:
 def test_the_ratio_forgets_what_happened_in_our_own_dead_network() -> None:
     _, changes = run("U" + "DN" * 20)
     assert {change.after for change in changes} == {State.UP, State.UNKNOWN}
+
+
+def under(track: Track, opens: bool, edge: float, now: float) -> tuple[Track, Change | None]:
+    return state.maintain(track, CHECK, at(edge), at(now), opens=opens)
+
+
+def after(track: Track, script: str, begins: float) -> tuple[Track, list[Change]]:
+    """More attempts from `begins` on, each 10 s after the last."""
+    changes = []
+    for number, letter in enumerate(script):
+        started = at(begins + 10.0 * number)
+        attempt = Attempt(CHECK.name, started, started.plus(1), *LETTERS[letter])
+        track = state.attempt_begins(track, started)
+        track, change = state.attempt_ends(track, CHECK, attempt, first=True)
+        changes += [change] if change else []
+    return track, changes
+
+
+def test_maintenance_begins_and_ends_at_its_edges_and_claims_nothing_between() -> None:
+    track, _ = run("UU")
+    track, opened = under(track, True, 15, 18)
+    assert opened is not None
+    assert told([opened]) == [("maintenance", 15, 18)]
+    track, inside = after(track, "DDDDLLL", 20)
+    assert inside == []
+    assert not state.wants_recheck(track, Verdict.FAILED)
+    track, closed = under(track, False, 95, 99)
+    assert closed is not None
+    assert told([closed]) == [("unknown", 95, 99)]
+    track, changes = after(track, "DDD", 100)
+    assert told(changes) == [("down", 100, 121)], "what happened inside counts for nothing"
+    assert track.seconds[State.MAINTENANCE] == 80
+    assert track.seconds[State.UP] == 15
+
+
+def test_time_in_doubt_when_maintenance_begins_stays_with_the_state_before() -> None:
+    track, _ = run("UDD")
+    track, _ = under(track, True, 25, 29)
+    assert track.seconds[State.UP] == 25
+    assert track.failed is None
+
+
+def test_an_outage_stays_open_through_maintenance() -> None:
+    track, changes = run("UDDD")
+    track, opened = under(track, True, 35, 35)
+    assert opened is not None and opened.outage is None
+    track, _ = after(track, "UUU", 40)
+    track, _ = under(track, False, 70, 70)
+    track, later = after(track, "UU", 80)
+    ended = later[-1].outage
+    assert changes[-1].outage is not None and ended is not None
+    assert (ended.id, ended.ended) == (changes[-1].outage.id, at(80))
+
+
+def test_maintenance_that_is_on_or_off_already_changes_nothing() -> None:
+    track, _ = run("UU")
+    assert under(track, False, 12, 12) == (track, None)
+    on, _ = under(track, True, 12, 12)
+    assert under(on, True, 13, 13) == (on, None)
 
 
 def test_every_reason_is_in_the_one_table() -> None:

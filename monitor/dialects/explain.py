@@ -96,6 +96,7 @@ WORDS: tuple[tuple[str, Reason], ...] = (
     ("model identifier is invalid", Reason.MODEL_NOT_FOUND),
     ("user location is not supported", Reason.BLOCKED),
     ("not available in your country", Reason.BLOCKED),
+    ("enable billing", Reason.QUOTA),
     ("overloaded", Reason.OVERLOADED),
     ("too busy", Reason.OVERLOADED),
     ("server busy", Reason.OVERLOADED),

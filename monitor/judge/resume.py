@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from monitor.judge import state
-from monitor.judge.state import Streak, Track
+from monitor.judge.track import Streak, Track, begin, fallen_silent, patience
 from monitor.model import Change, Check, Moment, Outage, State
 
 
@@ -154,27 +153,26 @@ class Resumed:
 def resumed(track: Track, check: Check, now: Moment) -> Resumed:
     """`track` as it goes on at `now`, in a process that begins to count here.
 
-    After a short gap the state stands; after a longer one it is `unknown`, while streaks and the
-    open outage go on; after a very long one they end, too.
+    After a short gap the state stands; after a longer one it is `unknown`, while what was in doubt
+    and the open outage go on; after a very long one they end, too.  A maintenance window needs no
+    evidence: whether it is still open is for the clock to say.
     """
     track = _rebased_track(track, now)
-    fresh = replace(state.begin(now), ever_ok=track.ever_ok, counted=now.mono)
-    last = track.last_evidence
-    if last is None:
-        return Resumed(fresh)
+    fresh = replace(begin(now), ever_ok=track.ever_ok, counted=now.mono)
     going = replace(track, in_flight=None, seconds=fresh.seconds, counted=now.mono)
-    gap = now.mono - last.mono
-    if gap <= state.patience(check):
+    gap = now.mono - (track.last_evidence or track.booked).mono
+    if gap <= patience(check):
         return Resumed(going)
     ended = abandoned(track) if gap > horizon(check) else None
     # Nothing is known from where time was last booked; a doubt that was open then stays open.
+    calm = track.state in {State.UNKNOWN, State.MAINTENANCE}
     since = track.since if track.state is State.UNKNOWN else track.booked
     if gap > horizon(check):
         going = replace(fresh, since=since)
-    elif track.state is not State.UNKNOWN:
+    elif not calm:
         greeted = track.greeted and track.outage is not None
-        going = replace(state.fallen_silent(going, since), greeted=greeted)
-    if track.state is State.UNKNOWN:
+        going = replace(fallen_silent(going, since), greeted=greeted)
+    if going.state is track.state:
         return Resumed(going, ended=ended)
     detail = f"no attempt for {gap:.0f} s"
     change = Change(check.name, track.state, State.UNKNOWN, since, now, detail=detail, outage=ended)

@@ -106,10 +106,11 @@ def _answer_finding(check: Check, asked: Question, reply: Reply) -> Finding:
     return OK
 
 
-def speed_finding(check: Check, phases: Phases, total: float) -> Finding:
+def speed_finding(check: Check, phases: Phases, total: float, stalled: float = 0.0) -> Finding:
     """Whether a complete, right answer was slow; certain lateness only.
 
-    A first token whose time is uncertain is taken at its earliest possible moment.
+    A first token whose time is uncertain is taken at its earliest possible moment; an answer that
+    was slow only with the `stalled` seconds of our own event loop tells nothing.
     """
     slow = check.slow
     if phases.first_token is not None:
@@ -122,5 +123,8 @@ def speed_finding(check: Check, phases: Phases, total: float) -> Finding:
             )
     if total > slow.total:
         said = f"took {total:.2f} s, limit {slow.total:g} s"
+        if total - stalled <= slow.total:
+            said = f"{said}, {stalled:.2f} s of it for our own event loop"
+            return Finding(Reason.STALLED, said, "the event loop's own clock")
         return Finding(Reason.SLOW_TOTAL, said, "`slow.total`")
     return OK

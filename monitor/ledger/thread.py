@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
-from monitor.judge.state import Track
+from monitor.judge.track import Track
 from monitor.ledger.batch import Queue
 from monitor.ledger.records import Labels
 from monitor.ledger.schema import FILE

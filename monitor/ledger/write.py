@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from monitor.judge.resume import dumped, identity
-from monitor.judge.state import Track
+from monitor.judge.track import Track
 from monitor.ledger.batch import Batch, Tally
 from monitor.ledger.paint import Piece, last_span, paint, real_of, text_of, whole_of
 from monitor.ledger.records import Labels, Result

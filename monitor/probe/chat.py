@@ -43,7 +43,7 @@ async def chat(client: Client, check: Check, rng: random.Random) -> Attempt:
     phases = _phases(seen, reply)
     finding, wait = _finding(check, asked, seen, consumer, ended)
     if finding.reason is None:
-        finding = speed_finding(check, phases, ended.mono - started.mono)
+        finding = speed_finding(check, phases, ended.mono - started.mono, seen.wire.stalled)
     return Attempt(
         check=check.name,
         started=started,

@@ -29,7 +29,7 @@ BODY_LIMIT = 4 << 20
 SAID_LIMIT = 4096
 """Bytes of a body kept for the evidence: more than is shown, so that no secret is cut in two."""
 LATE = 1.0
-"""Seconds by which a deadline may fire late before the event loop itself is to blame."""
+"""Seconds by which the event loop may be late before a missed deadline is its own fault."""
 
 
 class Consumer(Protocol):
@@ -196,9 +196,9 @@ class Decoding:
 
 def _expired(deadlines: Deadlines, wire: Wire) -> Finding:
     when, reason = deadlines.next()
-    late = wire.clock() - when
+    late = max(wire.clock() - when, wire.stalled)
     if late > LATE:
-        said = f"our event loop was {late:.1f} s late at the deadline"
+        said = f"our event loop was {late:.1f} s late"
         return Finding(Reason.STALLED, said, "the event loop's own clock")
     if reason is Reason.CONNECT_TIMEOUT and wire.phase == "name resolution":
         said = f"no address after {deadlines.limits.connect:g} s"

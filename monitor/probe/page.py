@@ -43,7 +43,8 @@ async def web(client: Client, check: Check) -> Attempt:
         assert seen.status is not None
         finding = web_finding(check.page, seen.status, seen.headers, bytes(consumer.page))
     if finding.reason is None:
-        finding = speed_finding(check, seen.connection_phases(), ended.mono - started.mono)
+        total = ended.mono - started.mono
+        finding = speed_finding(check, seen.connection_phases(), total, seen.wire.stalled)
     return _attempt(check, started, ended, seen, finding)
 
 

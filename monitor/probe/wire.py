@@ -22,6 +22,7 @@ import ssl
 import struct
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -41,6 +42,10 @@ MAX_DOUBT = 5e-3
 """Seconds of uncertainty above which a token clock is marked doubtful."""
 
 
+STALL = 0.1
+"""Seconds without a poll from which on they count as lost."""
+
+
 class PollClock(selectors.DefaultSelector):
     """The event loop's selector, noting when it polls and how long callbacks kept it away."""
 
@@ -48,10 +53,14 @@ class PollClock(selectors.DefaultSelector):
         super().__init__()
         self.returned = self.floor = time.monotonic()
         self._busiest = 0.0
+        self._stalls: deque[tuple[float, float]] = deque(maxlen=64)
 
     def select(self, timeout: float | None = None) -> Any:
         entered = time.monotonic()
-        self._busiest = max(self._busiest, entered - self.returned)
+        busy = entered - self.returned
+        self._busiest = max(self._busiest, busy)
+        if busy > STALL:
+            self._stalls.append((entered, busy))
         ready = super().select(timeout)
         # What this poll reports arrived after the poll before, or, if it had to wait, just now.
         waited = time.monotonic()
@@ -59,6 +68,13 @@ class PollClock(selectors.DefaultSelector):
         self.floor = waited if blocked else self.returned
         self.returned = waited
         return ready
+
+    def stalled(self, since: float) -> float:
+        """Seconds after `since` that were lost to stretches of more than `STALL` without a poll."""
+        now = time.monotonic()
+        stretches = [*self._stalls, (now, now - self.returned)]
+        lost = (min(busy, end - since) for end, busy in stretches if busy > STALL)
+        return sum(max(0.0, seconds) for seconds in lost)
 
     def busiest(self) -> float:
         """The longest stretch (s) without a poll since the last call."""
@@ -114,6 +130,11 @@ class Wire:
         self.previous_read = self.read_at
         self.read_at = time.monotonic()
         self.kernel_at = None if wall is None else wall - self._offset
+
+    @property
+    def stalled(self) -> float:
+        """Seconds of this attempt in which our own event loop was kept from its work."""
+        return self._poll.stalled(self.started) if self._poll else 0.0
 
     @property
     def phase(self) -> str:

@@ -5,16 +5,21 @@ Nothing is retried silently: every attempt goes through the state machine and is
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
 
 from monitor.judge import state
+from monitor.judge.company import Company
+from monitor.judge.keys import KeyRing
+from monitor.judge.track import Track, begin
 from monitor.model import Attempt, Change, Check, Mode, Moment, Probe, Reason, Verdict
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
@@ -49,10 +54,18 @@ class Watch:
     """One check under watch: what is asked, and what is remembered of the answers."""
 
     check: Check
-    track: state.Track
+    track: Track
     phase: float
     """Monotonic seconds; see `schedule`."""
     last: Probe | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to bring the next round forward."""
+    hurried: float = -math.inf
+    """When a round was last brought forward, monotonic seconds."""
+    extra: float = math.inf
+    """When that round is to begin."""
+    waiting: bool = False
+    """Between two rounds, and so of an ear for `wake`."""
 
 
 class Blame(Protocol):
@@ -62,7 +75,7 @@ class Blame(Protocol):
 
 
 class Rounds:
-    """Runs rounds of checks; `on_change` hears every confirmed change as it happens."""
+    """Runs rounds of checks."""
 
     def __init__(
         self,
@@ -71,8 +84,12 @@ class Rounds:
         rng: random.Random,
         sleep: Callable[[float], Awaitable[None]],
         on_change: Callable[[Watch, Change], None],
+        on_trouble: Callable[[Watch], None] = lambda _watch: None,
     ) -> None:
+        """`on_change` hears every confirmed change as it happens, `on_trouble` the first sign."""
         self.guard = guard
+        self._keys = KeyRing()
+        self._company = Company()
         self.in_flight: set[str] = set()
         """Names of the checks with an attempt under way."""
         self.stopping = False
@@ -81,6 +98,12 @@ class Rounds:
         self._rng = rng
         self._sleep = sleep
         self._on_change = on_change
+        self._on_trouble = on_trouble
+
+    def forget(self, name: str) -> None:
+        """The check is gone: it is no witness any more."""
+        self._keys.forget(name)
+        self._company.forget(name)
 
     async def run(self, watch: Watch, delay: float = 0.0) -> Probe:
         """One round of `watch`, which began `delay` seconds late; its track is kept up to date."""
@@ -113,7 +136,7 @@ class Rounds:
         watch.track = state.attempt_begins(watch.track, now())
         self.in_flight.add(watch.check.name)
         try:
-            seen = await self._probe(watch.check)
+            seen = self._keys.judged(watch.check, await self._probe(watch.check))
             seen = await self._blamed(watch, seen, first=first)
             watch.track, change = state.attempt_ends(watch.track, watch.check, seen, first=first)
         finally:
@@ -122,12 +145,15 @@ class Rounds:
             watch.track = replace(watch.track, in_flight=None)
         if change:
             self._on_change(watch, change)
+        if state.trouble_begins(watch.track, seen):
+            self._on_trouble(watch)
         return seen
 
     async def _blamed(self, watch: Watch, seen: Attempt, *, first: bool) -> Attempt:
         """`seen`, or the same as our own network's failure where the guard says so."""
         check, track = watch.check, watch.track
-        if not state.would_blame(track, check, seen, first=first):
+        suspect = self._company.suspect(check, seen)
+        if not suspect or not state.would_blame(track, check, seen, first=first):
             return seen
         if not await self.guard.to_blame(check, ever_ok=track.ever_ok):
             return seen
@@ -163,4 +189,4 @@ class _advised(wait_exponential_jitter):
 
 def fresh(check: Check, phase: float, at: Moment) -> Watch:
     """A check about which nothing is known yet."""
-    return Watch(check, state.begin(at), phase)
+    return Watch(check, begin(at), phase)

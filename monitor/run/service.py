@@ -14,14 +14,18 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from monitor.judge import state
-from monitor.model import Attempt, Change, Check, Config, Mode, Outage, Probe, State
+from monitor.judge import maintenance, state
+from monitor.judge.track import Track
+from monitor.model import Attempt, Change, Check, Config, Mode, Moment, Outage
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.network import Guard
+from monitor.probe.page import reach
 from monitor.probe.wire import PollClock
 from monitor.run.rounds import Rounds, Watch, attempt, fresh
 from monitor.run.schedule import next_start, phases
+from monitor.run.tell import tell_change, tell_probe
+from monitor.run.tiers import Tiers, turn
 from monitor.show.metrics import Metrics
 from monitor.show.views import PageCheck, StateView
 
@@ -55,7 +59,13 @@ class Service:
         async def probe(check: Check) -> Attempt:
             return await attempt(client, check, rng)
 
-        self._rounds = Rounds(probe, self._guard, rng, asyncio.sleep, self._changed)
+        async def look(check: Check) -> Attempt:
+            return await reach(client, check)
+
+        self._tiers = Tiers(look, self._watches, rng)
+        self._rounds = Rounds(
+            probe, self._guard, rng, asyncio.sleep, self._changed, self._tiers.trouble
+        )
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._lags: deque[float] = deque(maxlen=60)
@@ -99,7 +109,10 @@ class Service:
             self._forget(check.name)
             self._watches[check.name] = fresh(check, at.mono + starts[check.name], at)
             self.metrics.add(check)
+            self._pass_time(self._watches[check.name], at)
             self._launch(check.name)
+        if self._group:
+            self._tiers.follow(self._group)
 
     def _kept(self, check: Check) -> bool:
         """Go on with a check that still asks the same of the same; false where it starts anew."""
@@ -119,6 +132,7 @@ class Service:
         if task:
             task.cancel()
         self._outages.pop(name, None)
+        self._rounds.forget(name)
         self.metrics.remove(name)
 
     # ------------------------------------------------------------------------------- at work
@@ -131,11 +145,13 @@ class Service:
                 self._group = group
                 for name in self._watches:
                     self._launch(name)
+                self._tiers.follow(group)
                 chores = [
                     group.create_task(chore())
                     for chore in (self._ask_guard, self._sample_lag, self._housekeeping)
                 ]
                 await self._stopping.wait()
+                self._tiers.stop()
                 for chore in chores:
                     chore.cancel()
                 await self._drain()
@@ -167,7 +183,7 @@ class Service:
         """The life of one check: sleep to the next start, run a round, tell, repeat."""
         due = watch.phase
         while not self._stopping.is_set():
-            await asyncio.sleep(max(0.0, due - now().mono))
+            due = await turn(watch, due)
             delay = max(0.0, now().mono - due)
             try:
                 await self._round(watch, delay)
@@ -183,7 +199,7 @@ class Service:
         if self._watches.get(watch.check.name) is watch:
             self.metrics.observe(watch.check, probe)
             self.metrics.set_guard(self._guard.up)
-            _log_probe(probe, before)
+            tell_probe(probe, before)
 
     def _changed(self, watch: Watch, change: Change) -> None:
         if self._watches.get(change.check) is not watch:
@@ -192,7 +208,7 @@ class Service:
             kept = self._outages.setdefault(change.check, deque(maxlen=OUTAGES_KEPT))
             kept.append(change.outage)
         self.metrics.change(change)
-        _log_change(change)
+        tell_change(change)
 
     # -------------------------------------------------------------------------------- chores
 
@@ -224,9 +240,14 @@ class Service:
             await asyncio.sleep(HOUSEKEEPING)
             at = now()
             for watch in list(self._watches.values()):
-                watch.track, change = state.tick(watch.track, watch.check, at)
-                if change:
-                    self._changed(watch, change)
+                self._pass_time(watch, at)
+
+    def _pass_time(self, watch: Watch, at: Moment) -> None:
+        """What the clock alone changes: maintenance windows, and evidence that grows too old."""
+        for change_of in (maintained, state.tick):
+            watch.track, change = change_of(watch.track, watch.check, at)
+            if change:
+                self._changed(watch, change)
 
 
 def watchable(config: Config) -> list[Check]:
@@ -237,6 +258,14 @@ def watchable(config: Config) -> list[Check]:
 def _asks(check: Check) -> tuple[object, ...]:
     """What a check's state is about; a check that asks otherwise starts from nothing."""
     return check.labels3, check.mode, check.url, check.protocol
+
+
+def maintained(track: Track, check: Check, at: Moment) -> tuple[Track, Change | None]:
+    """Follow the check's maintenance windows."""
+    since = maintenance.opened(check.maintenance, at.wall)
+    edge = since if since is not None else maintenance.shut(check.maintenance, at.wall)
+    moment = None if edge is None else at.plus(edge - at.wall)
+    return state.maintain(track, check, moment, at, opens=since is not None)
 
 
 def _effective(check: Check) -> Check:
@@ -251,37 +280,3 @@ def _calm_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 1_000)
-
-
-def _log_change(change: Change) -> None:
-    fields = {
-        "check": change.check,
-        "before": change.before.value,
-        "after": change.after.value,
-        "reason": change.reason.value if change.reason else None,
-        "detail": change.detail,
-    }
-    if change.outage and change.outage.ended:
-        fields["outage_seconds"] = f"{change.outage.seconds(change.at):.0f}"
-    calm = change.after in {State.UP, State.UNKNOWN, State.MAINTENANCE}
-    log.log(logging.INFO if calm else logging.WARNING, "state changed", extra={"fields": fields})
-
-
-def _log_probe(probe: Probe, before: Probe | None) -> None:
-    """One line a round; only what is news stands out from the debug level."""
-    last = probe.last
-    fields = {
-        "check": probe.check,
-        "probe_id": probe.id,
-        "verdict": last.verdict.value,
-        "reason": last.reason.value if last.reason else None,
-        "detail": last.detail,
-        "status": last.status,
-        "request_id": last.request_id,
-        "attempts": len(probe.attempts),
-        "first_token": last.phases.first_token,
-        "seconds": round(last.seconds, 6),
-    }
-    same = before is not None and before.last.reason is last.reason
-    level = logging.DEBUG if same or (before is None and last.reason is None) else logging.INFO
-    log.log(level, "probe", extra={"fields": fields})

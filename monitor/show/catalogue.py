@@ -83,6 +83,12 @@ OUTAGE_END = _gauge(
     "outage",
     "reason",
 )
+PROVIDER_DOWN = _process(
+    "aichat_provider_down_ratio",
+    "Share of the provider's checks that are down, of those about which something is claimed; "
+    "1 is an outage of the provider, anything between a partial one.",
+    "provider",
+)
 RECOVERY_TIME = _histogram(
     "aichat_outage_recovery_seconds", RECOVERY, "Length of ended outages, start to recovery."
 )

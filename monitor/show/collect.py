@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from monitor.judge.incidents import down_ratio
 from monitor.judge.models import same_model
 from monitor.model import Check, Mode, Outage, Phases, Probe, State, Verdict
 from monitor.show import catalogue
@@ -87,6 +88,7 @@ class StateGauges(Collector):
         outages = (outage for view in views for outage in view.outages)
         for outage in remembered(outages, self._clock()):
             _add_outage(families, outage)
+        _add_providers(families[catalogue.PROVIDER_DOWN], views)
         return families.values()
 
 
@@ -209,6 +211,7 @@ _OF_STATE = (
     catalogue.STATE_CHANGED,
     catalogue.OUTAGE_START,
     catalogue.OUTAGE_END,
+    catalogue.PROVIDER_DOWN,
 )
 
 
@@ -232,6 +235,14 @@ def _add_outage(families: Mapping[Spec, Family], outage: Outage) -> None:
     labels = (outage.check, outage.provider, outage.model, outage.id, outage.reason.value)
     _add(families[catalogue.OUTAGE_START], labels, outage.started.wall)
     _add(families[catalogue.OUTAGE_END], labels, outage.ended.wall if outage.ended else 0.0)
+
+
+def _add_providers(family: Family, views: Iterable[StateView]) -> None:
+    states: dict[str, list[State]] = {}
+    for view in views:
+        states.setdefault(view.check.provider, []).append(view.state)
+    for provider, of_it in states.items():
+        _add(family, (provider,), down_ratio(of_it))
 
 
 def _family(spec: Spec) -> Family:

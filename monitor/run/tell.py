@@ -1,0 +1,44 @@
+"""What the log says of changes and rounds: one line each, news above the rest."""
+
+from __future__ import annotations
+
+import logging
+
+from monitor.model import Change, Probe, State
+
+log = logging.getLogger("monitor")
+
+
+def tell_change(change: Change) -> None:
+    """A confirmed change; bad news is a warning."""
+    fields = {
+        "check": change.check,
+        "before": change.before.value,
+        "after": change.after.value,
+        "reason": change.reason.value if change.reason else None,
+        "detail": change.detail,
+    }
+    if change.outage and change.outage.ended:
+        fields["outage_seconds"] = f"{change.outage.seconds(change.at):.0f}"
+    calm = change.after in {State.UP, State.UNKNOWN, State.MAINTENANCE}
+    log.log(logging.INFO if calm else logging.WARNING, "state changed", extra={"fields": fields})
+
+
+def tell_probe(probe: Probe, before: Probe | None) -> None:
+    """One line a round; only what is news stands out from the debug level."""
+    last = probe.last
+    fields = {
+        "check": probe.check,
+        "probe_id": probe.id,
+        "verdict": last.verdict.value,
+        "reason": last.reason.value if last.reason else None,
+        "detail": last.detail,
+        "status": last.status,
+        "request_id": last.request_id,
+        "attempts": len(probe.attempts),
+        "first_token": last.phases.first_token,
+        "seconds": round(last.seconds, 6),
+    }
+    same = before is not None and before.last.reason is last.reason
+    level = logging.DEBUG if same or (before is None and last.reason is None) else logging.INFO
+    log.log(level, "probe", extra={"fields": fields})
