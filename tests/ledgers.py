@@ -125,6 +125,7 @@ class Monitor:
 
     def maintain(self) -> None:
         """A maintenance window opens, or closes where one is open."""
+        self.tick()
         opens = self.track.state is not State.MAINTENANCE
         now = self.clock()
         self.track, change = state.maintain(self.track, self.check, None, now, opens=opens)
