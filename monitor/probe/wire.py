@@ -224,6 +224,19 @@ def open_socket(address: tuple[Any, ...]) -> socket.socket:
     return sock
 
 
+def stamping() -> socket.socket:
+    """An idle socket that keeps the kernel's receive stamps switched on while it is open.
+
+    Linux switches them on a moment after the first socket asks, and off with the last that did; a
+    packet in that moment is stamped only when it is read.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if KERNEL_STAMPS:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    return sock
+
+
 class StampedTLS(ssl.SSLObject):
     """A TLS session that notes handshake times and the peer's certificate on the `Wire`."""
 
