@@ -31,14 +31,15 @@ class Complaint:
 def decode(data: bytes) -> Any:
     """JSON of one event or body; raises ValueError when it is none.
 
-    Invalid UTF-8 inside a string is replaced: a broken character is no broken stream.
+    Invalid UTF-8 inside a string is replaced and a bare control character left as it is: a broken
+    character is no broken stream.
     """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data.decode("utf-8", "replace"))
+        return json.loads(data.decode("utf-8", "replace"), strict=False)
     except RecursionError as error:
         raise ValueError("JSON nested too deeply") from error
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from monitor.dialects import Dialect
 from monitor.dialects.signals import (
     Channel,
     Done,
+    Ending,
     Finish,
     Identity,
     Output,
@@ -20,6 +22,8 @@ from monitor.model import Reason, Tokens
 
 ANSWER_LIMIT = 64 * 1024
 """Characters of visible answer that are kept; a probe asks for a few."""
+_ALOUD, _ALOUD_END = "<think>", "</think>"
+_GOOD = (Ending.COMPLETE, Ending.LENGTH)
 
 
 class Stamp(NamedTuple):
@@ -76,8 +80,8 @@ class Reply:
 
     @property
     def answer(self) -> str:
-        """The visible answer so far."""
-        return "".join(self.answers)
+        """The visible answer so far, without what was thought aloud before it."""
+        return after_thinking("".join(self.answers))
 
     def feed(self, data: bytes, stamp: Stamp) -> bool:
         """Take in bytes; true when the verdict no longer depends on what follows."""
@@ -125,15 +129,17 @@ class Reply:
             case Usage(tokens):
                 self.tokens = _updated(self.tokens, tokens)
             case Finish():
-                self.finish = signal
+                # A good one does not make up for a bad one before it.
+                if self.finish is None or self.finish.ending in _GOOD:
+                    self.finish = signal
             case Done():
                 self.done = True
             case Identity(model, request_id):
                 self.identity = Identity(
                     self.identity.model or model, self.identity.request_id or request_id
                 )
-            case Problem():
-                self.problem = signal
+            case Problem(late=late):
+                self.problem = replace(signal, reason=late) if late and self.outputs else signal
 
     def _output(self, text: str, channel: Channel, stamp: Stamp, *, alone: bool) -> None:
         self.outputs += 1
@@ -146,11 +152,26 @@ class Reply:
         if channel is Channel.REASONING:
             self.reasoned = True
             return
-        if self.answer_at is None:
-            self.answer_at = stamp
         if self._answer_size < ANSWER_LIMIT:
             self.answers.append(text)
             self._answer_size += len(text)
+        if self.answer_at is None and self._is_answering():
+            self.answer_at = stamp
+
+    def _is_answering(self) -> bool:
+        """Whether there is visible answer by now; blanks and half a mark are none yet."""
+        begun = "".join(self.answers).lstrip()
+        if begun.startswith(_ALOUD):
+            self.reasoned = True
+            return bool(after_thinking(begun))
+        return not _ALOUD.startswith(begun)
+
+
+def after_thinking(text: str) -> str:
+    """`text` without thinking that stands in it as text between marks (Together, Perplexity, and
+    servers of one's own that do not know the model's marks); empty while that goes on."""
+    start = text.lstrip()
+    return start.partition(_ALOUD_END)[2].lstrip() if start.startswith(_ALOUD) else text
 
 
 def _updated(before: Tokens | None, now: Tokens) -> Tokens:
