@@ -26,9 +26,8 @@ CODES: Mapping[str, Reason] = {
         ),
         Reason.RATE_LIMITED: (
             "rate_limit_exceeded rate_limit_error rate_limit_reached_error resource_exhausted "
-            "too_many_requests throttling throttlingexception throttling.ratequota "
-            "throttling.user throttling.burstrate throttling.allocationquota limit_burst_rate "
-            "quota_per_minute rate_limited limit_requests 1302 1303"
+            "too_many_requests throttling throttlingexception limit_burst_rate quota_per_minute "
+            "rate_limited limit_requests 1302 1303"
         ),
         Reason.AUTH: (
             "invalid_api_key authentication_error api_key_invalid unauthenticated invalidapikey "
