@@ -36,7 +36,8 @@ def unpack(event: Event) -> dict[str, Any] | Problem:
     if found:
         return explain_in_band(found, streaming=True)
     if failed:
-        return Problem(Reason.STREAM_ERROR, shorten(event.data.decode("utf-8", "replace")))
+        said = shorten(event.data.decode("utf-8", "replace"))
+        return Problem(Reason.STREAM_ERROR, said or "an error event without a word")
     if not isinstance(document, dict):
         raise ValueError(f"an event that is {type(document).__name__}, not an object")
     return document
