@@ -6,8 +6,9 @@ import pytest
 
 from monitor.dialects import DIALECTS
 from monitor.dialects.signals import Channel, Done, Ending, Finish, Output
+from monitor.judge.aloud import after_thinking
 from monitor.judge.expect import Question, is_loop, is_visible, mismatch
-from monitor.judge.reply import Reply, Stamp, after_thinking
+from monitor.judge.reply import Reply, Stamp
 from monitor.judge.verdict import stream_finding
 from monitor.model import Reason
 from tests.making import ASKED, chat_check, expecting

@@ -15,7 +15,8 @@ from monitor.probe import chat as chat_module
 from monitor.probe.client import Client
 from tests.making import ASKED
 from tests.serving import END, always, chunk, head, serving
-from tests.transcripts import STREAMS, TRANSCRIPTS, Transcript
+from tests.transcripts import ROOT, STREAMS, TRANSCRIPTS, Transcript
+from tests.verdicts import page
 
 BROKEN = Finding(Reason.TRUNCATED, "cut")
 
@@ -177,3 +178,7 @@ async def test_a_transcript_over_a_socket_gives_the_same_verdict(
     expect = transcript.expect
     assert (seen.verdict, seen.reason) == (expect["verdict"], expect.get("reason")), seen.detail
     assert seen.status == transcript.status
+
+
+def test_the_page_of_verdicts_is_what_the_transcripts_say() -> None:
+    assert (ROOT.parents[1] / "docs" / "verdicts.md").read_text("utf-8") == page()

@@ -66,7 +66,7 @@ WORDS: tuple[tuple[str, Reason], ...] = (
     ("no credits", Reason.QUOTA),
     ("all available credits", Reason.QUOTA),
     ("included credits", Reason.QUOTA),
-    ("余额不足", Reason.QUOTA),  # "balance insufficient", Z.ai in Chinese
+    ("\u4f59\u989d\u4e0d\u8db3", Reason.QUOTA),  # "balance insufficient", Z.ai in Chinese
     ("credit balance is too low", Reason.QUOTA),
     ("spend limit", Reason.QUOTA),
     ("spending limit", Reason.QUOTA),
@@ -83,6 +83,7 @@ WORDS: tuple[tuple[str, Reason], ...] = (
     ("model identifier is invalid", Reason.MODEL_NOT_FOUND),
     ("user location is not supported", Reason.BLOCKED),
     ("not available in your country", Reason.BLOCKED),
+    ("enable billing", Reason.QUOTA),
     ("overloaded", Reason.OVERLOADED),
     ("too busy", Reason.OVERLOADED),
     ("server busy", Reason.OVERLOADED),

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.judge.patterns import unmatched
 from monitor.model import ChatExpect, Check, Expecting
 
 ANSWER_SHOWN = 1000
-SEARCHED = 2000
-"""Characters of an answer in which a pattern is looked for: a pattern may backtrack."""
 
 #: Letters and signs that look like nothing: Hangul fillers, the blank of Braille.
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
@@ -86,8 +85,8 @@ def mismatch(expect: ChatExpect, asked: Question, answer: str) -> str | None:
         case Expecting.CONTAINS:
             return None if str(expect.value) in said else _unlike(expect, answer)
         case Expecting.REGEX:
-            good = re.search(str(expect.value), said[:SEARCHED]) is not None
-            return None if good else _unlike(expect, answer)
+            why = unmatched(str(expect.value), said)
+            return why and f"{_unlike(expect, answer)} ({why})"
     wanted = "any answer" if asked.total is None else f"{asked.total} for {asked.prompt!r}"
     if not is_visible(said):
         return f"expected {wanted}, seen the question itself"

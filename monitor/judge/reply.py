@@ -18,11 +18,11 @@ from monitor.dialects.signals import (
     Usage,
 )
 from monitor.dialects.sse import Event, TooLargeError
+from monitor.judge.aloud import Opening, after_thinking
 from monitor.model import Reason, Tokens
 
 ANSWER_LIMIT = 64 * 1024
 """Characters of visible answer that are kept; a probe asks for a few."""
-_ALOUD, _ALOUD_END = "<think>", "</think>"
 _GOOD = (Ending.COMPLETE, Ending.LENGTH)
 
 
@@ -44,6 +44,7 @@ class Reply:
     __slots__ = (
         "_answer_size",
         "_decoder",
+        "_opening",
         "answer_at",
         "answers",
         "dialect",
@@ -63,6 +64,7 @@ class Reply:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self._decoder = dialect.framing()
+        self._opening = Opening()
         self._answer_size = 0
         self.answers: list[str] = []
         self.reasoned = False
@@ -155,23 +157,9 @@ class Reply:
         if self._answer_size < ANSWER_LIMIT:
             self.answers.append(text)
             self._answer_size += len(text)
-        if self.answer_at is None and self._is_answering():
+        if self.answer_at is None and self._opening.is_over(text):
             self.answer_at = stamp
-
-    def _is_answering(self) -> bool:
-        """Whether there is visible answer by now; blanks and half a mark are none yet."""
-        begun = "".join(self.answers).lstrip()
-        if begun.startswith(_ALOUD):
-            self.reasoned = True
-            return bool(after_thinking(begun))
-        return not _ALOUD.startswith(begun)
-
-
-def after_thinking(text: str) -> str:
-    """`text` without thinking that stands in it as text between marks (Together, Perplexity, and
-    servers of one's own that do not know the model's marks); empty while that goes on."""
-    start = text.lstrip()
-    return start.partition(_ALOUD_END)[2].lstrip() if start.startswith(_ALOUD) else text
+        self.reasoned = self.reasoned or self._opening.aloud
 
 
 def _updated(before: Tokens | None, now: Tokens) -> Tokens:

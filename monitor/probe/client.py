@@ -17,7 +17,7 @@ from yarl import URL
 
 from monitor.dialects.signals import Request
 from monitor.model import Check, Tls
-from monitor.probe.wire import PollClock, StampedTLS, current, open_socket
+from monitor.probe.wire import PollClock, StampedTLS, current, open_socket, stamping
 
 _FAMILIES = {"any": socket.AF_UNSPEC, "4": socket.AF_INET, "6": socket.AF_INET6}
 
@@ -68,8 +68,10 @@ class Client:
         self._resolver = StampedResolver()
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._contexts: dict[Tls, ssl.SSLContext] = {}
+        self._stamping: socket.socket | None = None
 
     async def __aenter__(self) -> Self:
+        self._stamping = stamping()
         return self
 
     async def __aexit__(
@@ -81,6 +83,8 @@ class Client:
         for session in self._sessions.values():
             await session.close()
         await self._resolver.close()
+        if self._stamping:
+            self._stamping.close()
 
     def send(self, check: Check, request: Request) -> Any:
         """The response of `request` as an async context manager; redirects are not followed."""

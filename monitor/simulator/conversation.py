@@ -11,18 +11,40 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from monitor.simulator import openai_chat, pages
+from monitor.simulator import (
+    anthropic,
+    azure_openai,
+    bedrock,
+    cohere,
+    gemini,
+    ollama,
+    openai_chat,
+    openai_responses,
+    pages,
+)
 from monitor.simulator.behaviours import BEHAVIOURS, params_of, unknown
 from monitor.simulator.exchange import Exchange, Params, Seen
 from monitor.simulator.seam import Ask, Dialect, Flavour, Trouble
 from monitor.simulator.wire import GoneError, Inbox, Line, Request, UnreadableError, read_request
 
 #: To add a dialect, add it here; a path speaks the first whose route is found in it.
-DIALECTS: tuple[Dialect, ...] = (openai_chat.DIALECT, pages.DIALECT)
+DIALECTS: tuple[Dialect, ...] = (
+    azure_openai.DIALECT,
+    openai_chat.DIALECT,
+    openai_responses.DIALECT,
+    anthropic.DIALECT,
+    gemini.DIALECT,
+    ollama.DIALECT,
+    cohere.DIALECT,
+    bedrock.DIALECT,
+    pages.DIALECT,
+)
 
 #: What a path starts with to force a behaviour: `/as/cut/v1/chat/completions`.
 FORCE = "/as/"
 
+#: AWS's signature names the access key; whether it fits is not verified.
+_SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/")
 _KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
@@ -140,6 +162,8 @@ def _key_trouble(host: Host, request: Request) -> Trouble | None:
     shown = next((request.headers[name] for name in _KEY_HEADERS if name in request.headers), "")
     scheme, _, token = shown.partition(" ")
     presented = token.strip() if scheme.lower() == "bearer" else shown
+    if signed := _SIGNED.match(shown):
+        presented = signed[1]
     if not presented:
         return Trouble.NO_KEY
     good = hmac.compare_digest(presented.encode(), host.key.encode())

@@ -94,7 +94,8 @@ class Exchange:
     ) -> None:
         """An error answer in the dialect's shape."""
         status, body = self.dialect.error(trouble, self.flavour, message)
-        await self.whole(status, self.dialect.error_media, body, more)
+        said = {**self.dialect.error_headers(trouble), **(more or {})}
+        await self.whole(status, self.dialect.error_media, body, said)
 
     def answer(self, *, aloud: bool | None = None) -> Answer:
         """What the model would say; `aloud` forces it to think, or not to."""

@@ -57,9 +57,67 @@ _OPENAI = Flavour(
     },
 )
 
+_ANTHROPIC = Flavour(
+    name="anthropic",
+    dialect="anthropic",
+    request_id="request-id",
+    headers={"Server": "cloudflare", "anthropic-organization-id": "simulated"},
+    chat_headers={
+        "anthropic-ratelimit-requests-limit": "4000",
+        "anthropic-ratelimit-requests-remaining": "3999",
+        "anthropic-ratelimit-tokens-limit": "400000",
+        "anthropic-ratelimit-tokens-remaining": "399000",
+    },
+    owner="anthropic",
+    models=("claude-haiku-4-5", "claude-sonnet-5"),
+    thinks=True,
+)
+
+_AZURE = Flavour(
+    name="azure",
+    dialect="azure-openai",
+    request_id="apim-request-id",
+    headers={"x-ms-region": "Sweden Central", "x-content-type-options": "nosniff"},
+    chat_headers={
+        "x-ratelimit-limit-requests": "100",
+        "x-ratelimit-remaining-requests": "99",
+        "x-ratelimit-limit-tokens": "100000",
+        "x-ratelimit-remaining-tokens": "99900",
+    },
+    owner="azure",
+    counts_details=True,
+)
+_GEMINI = Flavour(
+    name="gemini",
+    dialect="gemini",
+    request_id="x-request-id",
+    headers={"Server": "scaffolding on HTTPServer2", "x-content-type-options": "nosniff"},
+    models=("gemini-2.5-flash-lite",),
+)
+_OLLAMA = Flavour(name="ollama", dialect="ollama", models=("qwen3:0.6b",))
+_COHERE = Flavour(
+    name="cohere",
+    dialect="cohere",
+    request_id="x-debug-trace-id",
+    headers={"Server": "envoy", "x-api-version": "2"},
+    models=("command-r7b-12-2024",),
+)
+_BEDROCK = Flavour(name="bedrock", dialect="bedrock", request_id="x-amzn-RequestId")
+
 #: A server that adds nothing of its own, like vLLM.
 _PLAIN = Flavour(name="plain", headers={"Server": "uvicorn"})
 
 FLAVOURS: Mapping[str, Flavour] = {
-    flavour.name: flavour for flavour in (_DEEPSEEK, _OPENAI, _PLAIN)
+    flavour.name: flavour
+    for flavour in (
+        _DEEPSEEK,
+        _OPENAI,
+        _ANTHROPIC,
+        _AZURE,
+        _GEMINI,
+        _OLLAMA,
+        _COHERE,
+        _BEDROCK,
+        _PLAIN,
+    )
 }

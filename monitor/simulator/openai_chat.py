@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.simulator.reading import cap_of, model_of, question_of, request_of
 from monitor.simulator.seam import (
     Answer,
     Ask,
@@ -16,6 +16,7 @@ from monitor.simulator.seam import (
     Trouble,
     slices,
 )
+from monitor.simulator.sse import event, packed
 
 FINISH: Mapping[Ending, str] = {
     Ending.STOP: "stop",
@@ -49,41 +50,16 @@ ERRORS: Mapping[Trouble, tuple[int, str, str | None, str]] = {
 
 def read_ask(body: Any, _path: str) -> Ask:
     """What a request body asks for; raises ValueError where it is no chat request."""
-    if not isinstance(body, dict):
-        raise ValueError(f"seen {type(body).__name__}, expected a JSON object")
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise ValueError("you must provide a model parameter")
-    options = body.get("stream_options")
+    request = request_of(body)
+    options = request.get("stream_options")
     return Ask(
-        model=model,
-        question=_question(body.get("messages")),
-        stream=body.get("stream") is True,
+        model=model_of(request),
+        question=question_of(request.get("messages")),
+        stream=request.get("stream") is True,
         usage=isinstance(options, dict) and options.get("include_usage") is True,
-        cap=_cap(body),
-        thinking=_thinking(body),
+        cap=cap_of(request, "max_completion_tokens", "max_tokens"),
+        thinking=_thinking(request),
     )
-
-
-def _question(messages: Any) -> str:
-    if not isinstance(messages, list) or not messages:
-        raise ValueError("'messages' must be a list that is not empty")
-    said = [m for m in messages if isinstance(m, dict) and m.get("role") == "user"]
-    content = said[-1].get("content") if said else ""
-    if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
-
-
-def _cap(body: dict[str, Any]) -> int | None:
-    for name in ("max_completion_tokens", "max_tokens"):
-        value = body.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"seen {name} {value!r}, expected a positive integer")
-        return value
-    return None
 
 
 def _thinking(body: dict[str, Any]) -> bool:
@@ -97,14 +73,14 @@ def _thinking(body: dict[str, Any]) -> bool:
 def render(ask: Ask, answer: Answer, flavour: Flavour) -> Rendered:
     """The answer as a stream of chunks, or as slices of one JSON object."""
     if not ask.stream:
-        whole = _packed(completion(answer, flavour))
-        return Rendered("application/json", slices(whole, _spoken(answer)))
+        whole = packed(completion(answer, flavour))
+        return Rendered("application/json", slices(whole, answer.spoken))
     first = _first_delta(answer)
     thoughts = [_chunk(ask, answer, {"reasoning_content": text}) for text in answer.thoughts]
     pieces = [_chunk(ask, answer, {"content": text}) for text in answer.pieces]
     closing = [_chunk(ask, answer, {}, FINISH[answer.ending])]
     if ask.usage:
-        closing.append(_event({**_frame(answer), "choices": [], "usage": usage(answer, flavour)}))
+        closing.append(event({**_frame(answer), "choices": [], "usage": usage(answer, flavour)}))
     return Rendered(
         media="text/event-stream",
         opening=(_chunk(ask, answer, first),),
@@ -126,7 +102,7 @@ def completion(answer: Answer, flavour: Flavour) -> dict[str, Any]:
 
 def usage(answer: Answer, flavour: Flavour) -> dict[str, Any]:
     """Tokens as this vendor counts them."""
-    asked, said = answer.prompt_tokens, _spoken(answer)
+    asked, said = answer.prompt_tokens, answer.spoken
     counts: dict[str, Any] = {
         "prompt_tokens": asked,
         "completion_tokens": said,
@@ -144,21 +120,22 @@ def usage(answer: Answer, flavour: Flavour) -> dict[str, Any]:
 
 def error(trouble: Trouble, flavour: Flavour, message: str = "") -> tuple[int, bytes]:
     """Status and body of an error answer."""
-    return ERRORS[trouble][0], _packed(_problem(trouble, flavour, message))
+    return ERRORS[trouble][0], packed(problem(trouble, flavour, message))
 
 
 def error_event(trouble: Trouble, flavour: Flavour) -> bytes:
     """The error as an event under a 200 that has long been sent."""
-    return _event(_problem(trouble, flavour, ""))
+    return event(problem(trouble, flavour, ""))
 
 
 def model_list(flavour: Flavour, models: tuple[str, ...]) -> bytes:
     """The answer of `GET /models`."""
     rows = [{"id": name, "object": "model", "owned_by": flavour.owner} for name in models]
-    return _packed({"object": "list", "data": rows})
+    return packed({"object": "list", "data": rows})
 
 
-def _problem(trouble: Trouble, flavour: Flavour, message: str) -> dict[str, Any]:
+def problem(trouble: Trouble, flavour: Flavour, message: str) -> dict[str, Any]:
+    """The error object; the text replaces the usual message unless empty."""
     _, kind, code, usual = ERRORS[trouble]
     said = {"message": usual, "type": kind, "param": None, "code": code}
     said |= flavour.errors.get(trouble, {})
@@ -185,19 +162,7 @@ def _frame(answer: Answer) -> dict[str, Any]:
 def _chunk(ask: Ask, answer: Answer, delta: dict[str, Any], finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
     chunk = {**_frame(answer), "choices": [choice]}
-    return _event({**chunk, "usage": None} if ask.usage else chunk)
-
-
-def _event(chunk: Mapping[str, Any]) -> bytes:
-    return b"data: " + _packed(chunk) + b"\n\n"
-
-
-def _packed(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _spoken(answer: Answer) -> int:
-    return len(answer.thoughts) + len(answer.pieces)
+    return event({**chunk, "usage": None} if ask.usage else chunk)
 
 
 def _keep_alive(ask: Ask) -> bytes:

@@ -91,6 +91,11 @@ class Answer:
     pieces: tuple[str, ...] = ()
     ending: Ending = Ending.STOP
 
+    @property
+    def spoken(self) -> int:
+        """Tokens of output, thoughts included."""
+        return len(self.thoughts) + len(self.pieces)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -134,6 +139,8 @@ class Dialect:
     lists: str = "/models$"
     """Where the model list is; of several dialects that share a path the flavour's own answers."""
     error_media: str = "application/json"
+    error_headers: Callable[[Trouble], Mapping[str, str]] = lambda _trouble: {}
+    """What an error answer says in its head, where that is part of the dialect."""
     needs_key: bool = True
 
 
