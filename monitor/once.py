@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, TextIO
 
 from monitor.dialects.signals import Request
+from monitor.judge.company import excused
 from monitor.model import (
     NETWORK_REASONS,
     Attempt,
     Check,
     Config,
-    Reason,
     Tokens,
     Verdict,
 )
@@ -60,7 +60,8 @@ async def probe_all(
             await asyncio.sleep(rank * min(START_GAP, SPREAD / len(checks)))
             seen = await attempt(client, check, rng)
             if seen.verdict is Verdict.FAILED and seen.reason in NETWORK_REASONS:
-                seen = await _blamed(guard, check, seen)
+                ours = await guard.to_blame(check, ever_ok=False)
+                seen = excused(seen) if ours else seen
             done += 1
             print(f"[{done}/{len(checks)}] {_brief(seen)}", file=progress, flush=True)
             return seen
@@ -68,13 +69,6 @@ async def probe_all(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(rank, check)) for rank, check in enumerate(checks)]
     return [task.result() for task in tasks]
-
-
-async def _blamed(guard: Guard, check: Check, seen: Attempt) -> Attempt:
-    if not await guard.to_blame(check, ever_ok=False):
-        return seen
-    detail = f"no guard target answers either ({seen.reason}: {seen.detail})"
-    return replace(seen, verdict=Verdict.VOID, reason=Reason.LOCAL_NETWORK, detail=detail)
 
 
 def as_json(check: Check, seen: Attempt) -> dict[str, Any]:

@@ -109,6 +109,17 @@ async def test_once_as_json_has_the_documented_shape(
     assert bad["tokens"] == {"input": None, "output": None, "reasoning": None, "cached": None}
 
 
+async def test_a_trace_beside_json_leaves_stdout_to_machines(
+    tmp_path: Path, provider: SimulatedProvider
+) -> None:
+    config = checks(tmp_path / "checks.yaml", provider.url, "healthy")
+    _, out, err = await monitor("once", "--json", "--trace", "--config", str(config))
+    assert json.loads(out)["checks"][0]["name"] == "healthy"
+    assert "= decided by:" in err
+    _, out, _ = await monitor("once", "--trace", "--config", str(config))
+    assert "= decided by:" in out
+
+
 async def test_once_names_a_check_that_does_not_exist(tmp_path: Path) -> None:
     config = checks(tmp_path / "c.yaml", "http://127.0.0.1:9", "healthy")
     code, out, err = await monitor("once", "nope", "--config", str(config))

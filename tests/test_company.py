@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.judge.company import TOGETHER, Company
+from monitor.judge.company import TOGETHER, Company, excused
 from monitor.model import Attempt, Check, Moment, Reason, Verdict
 from tests.making import chat_check
 
@@ -57,3 +57,10 @@ def test_whoever_recovers_or_goes_is_no_company() -> None:
         company.suspect(B, failed(B, Reason.CONNECT))
         leave(company)
         assert not company.suspect(A, failed(A, Reason.TRUNCATED))
+
+
+def test_a_failure_that_was_ours_says_what_it_looked_like_and_what_decided() -> None:
+    seen = excused(failed(A, Reason.TRUNCATED))
+    assert (seen.verdict, seen.reason) == (Verdict.VOID, Reason.LOCAL_NETWORK)
+    assert seen.detail is not None and "truncated" in seen.detail
+    assert seen.rule == "the own-network guard"

@@ -35,7 +35,10 @@ class Scene:
         self.asked: list[bool] = []
         self.waits: list[float] = []
         self.changes: list[Change] = []
-        self.rounds = Rounds(self.probe, self, random.Random(1), self.sleep, self.changed)
+        self.troubled = 0
+        self.rounds = Rounds(
+            self.probe, self, random.Random(1), self.sleep, self.changed, self.trouble
+        )
         self.watch = fresh(CHECK, 0.0, now())
 
     async def probe(self, check: Check) -> Attempt:
@@ -52,6 +55,9 @@ class Scene:
 
     def changed(self, watch: Watch, change: Change) -> None:
         self.changes.append(change)
+
+    def trouble(self, watch: Watch) -> None:
+        self.troubled += 1
 
     async def play(self, count: int) -> list[int]:
         """Run `count` rounds; how many attempts each had."""
@@ -91,6 +97,29 @@ async def test_bad_attempts_are_rechecked_until_confirmed_or_refuted(
     assert await scene.play(len(attempts)) == attempts
     assert scene.states == states
     assert not scene.script
+
+
+@pytest.mark.parametrize(
+    ("script", "rounds", "troubled"),
+    [
+        ("UU", 2, 0),
+        ("UDU", 2, 1),
+        ("UDDD", 2, 1),
+        ("UDUDU", 3, 2),
+        ("USW", 2, 0),
+        ("UL", 2, 1),
+        ("ULL", 3, 1),
+        ("UDDDUD", 4, 1),
+    ],
+    ids=lambda value: str(value),
+)
+async def test_the_first_sign_of_trouble_is_told_once(
+    script: str, rounds: int, troubled: int
+) -> None:
+    """Of every streak, refused keys included; a check that is down is no news to its siblings."""
+    scene = Scene(script + "U" * 4)
+    await scene.play(rounds)
+    assert scene.troubled == troubled
 
 
 async def test_rechecks_back_off_with_jitter() -> None:

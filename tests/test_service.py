@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.model import Check, Config, Confirm, Mode, Reachability, State, Timeouts
+from monitor.model import Check, Config, Confirm, Mode, Reachability, State, Timeouts, Window
 from monitor.probe.client import Client
+from monitor.probe.clock import now
 from monitor.run import service as service_module
 from monitor.run.service import Service
 from monitor.show.metrics import Metrics
@@ -201,6 +202,29 @@ async def test_the_next_round_is_planned_from_the_plan_of_the_last(
     assert [started for _, started in plans[:4]] == pytest.approx(
         [phase, phase + 0.02, phase + 0.04, phase + 0.06]
     )
+
+
+async def test_maintenance_holds_from_the_start_and_ends_when_its_window_shuts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service_module, "HOUSEKEEPING", 0.01)
+    at = now().wall
+    window = Window(start=at - 60, end=at + 60)
+    async with serving(OK) as port, running(web(port, maintenance=(window,))) as service:
+        assert state(service, "w") is State.MAINTENANCE
+        over = Window(start=at - 60, end=at - 1)
+        service.apply(Config((web(port, maintenance=(over,)),), guard_targets=()))
+        await until(lambda: state(service, "w") is State.UP, "the end of it")
+        service.apply(Config((web(port, maintenance=(window,)),), guard_targets=()))
+        await until(lambda: state(service, "w") is State.MAINTENANCE, "the next one")
+
+
+async def test_a_removed_check_is_no_witness_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[str] = []
+    async with serving(OK) as port, running(web(port, "a"), web(port, "b")) as service:
+        monkeypatch.setattr(service._rounds, "forget", forgotten.append)
+        service.apply(Config((web(port, "a"),), guard_targets=()))
+    assert forgotten == ["b"]
 
 
 async def test_a_stop_begins_no_rechecks() -> None:

@@ -11,7 +11,7 @@ from monitor.dialects import DIALECTS
 from monitor.model import Attempt, Secret, Slow, Timeouts, Tokens
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
-from monitor.simulator import FLAVOURS, SimulatedProvider
+from monitor.simulator import BEHAVIOURS, FLAVOURS, SimulatedProvider
 from tests.making import chat_check
 
 #: Vendor and path of each dialect, below the provider's address.
@@ -29,6 +29,8 @@ LIMITS = Timeouts(connect=2.0, first_byte=0.4, first_token=0.5, idle=0.3, total=
 
 EXPECTED = {
     "healthy": "ok",
+    "slow_first_token": "ok",
+    "slow_drip": "ok",
     "other_model": "ok",
     "wrong_answer": "wrong_answer",
     "empty": "empty",
@@ -63,6 +65,8 @@ EXPECTED = {
     "redirect": "redirected",
     "blocked": "blocked",
     "garbage": "malformed",
+    "refused": "truncated",
+    "header_flood": "malformed",
     "huge_line": "too_large",
     "gzip_bomb": "too_large",
 }
@@ -90,7 +94,7 @@ OTHERWISE = {
 
 
 @pytest.fixture(params=WHERE)
-async def dialect(request: pytest.FixtureRequest) -> str:
+def dialect(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
@@ -112,10 +116,14 @@ async def asked(provider: SimulatedProvider, dialect: str, behaviour: str) -> At
         timeout=LIMITS,
         slow=Slow(first_token=3.0, total=4.0),
         max_tokens=64,
-        headers={"anthropic-version": Secret("2023-06-01")} if dialect == "anthropic" else {},
     )
     async with Client() as client:
         return await chat(client, check, random.Random(7))
+
+
+def test_no_behaviour_is_left_out() -> None:
+    # One that never ends lasts as long as the probe's patience; it has a test of its own.
+    assert set(EXPECTED) | {"endless"} == set(BEHAVIOURS)
 
 
 def test_every_dialect_is_simulated() -> None:

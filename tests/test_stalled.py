@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -80,5 +81,9 @@ def test_a_deadline_that_our_loop_slept_through_is_void(monkeypatch: pytest.Monk
     limits = Timeouts(connect=5, first_byte=3.4 * STALL, first_token=5, idle=5, total=9)
     seen = run_blocked(3 * STALL, always(b"", hold=True), limits, Slow())
     assert (seen.verdict, seen.reason) == (Verdict.VOID, Reason.STALLED)
+    # Whatever came before the loop was back has been read long before this deadline.
+    later = replace(limits, first_byte=7 * STALL)
+    early = run_blocked(3 * STALL, always(b"", hold=True), later, Slow())
+    assert (early.verdict, early.reason) == (Verdict.FAILED, Reason.FIRST_BYTE_TIMEOUT)
     calm = run_blocked(0.0, always(b"", hold=True), limits, Slow())
     assert (calm.verdict, calm.reason) == (Verdict.FAILED, Reason.FIRST_BYTE_TIMEOUT)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from monitor.model import Attempt, Check, Mode, Reachability, Reason, State, Verdict
+from monitor.model import Attempt, Check, Config, Mode, Reachability, Reason, State, Verdict
 from monitor.probe.clock import now
 from monitor.run.rounds import Watch, fresh
 from monitor.run.tiers import Tiers, address, turn
@@ -148,7 +148,8 @@ async def test_a_turn_comes_when_due_or_sooner_when_woken() -> None:
     assert not watch.waiting
 
 
-async def test_a_failing_free_tier_brings_the_chat_probe_forward() -> None:
+@pytest.mark.parametrize("later", [False, True], ids=["at the start", "after a reload"])
+async def test_a_failing_free_tier_brings_the_chat_probe_forward(later: bool) -> None:
     asked = 0
     chat: Handler = always(head(200, EVENTS) + chunk(GOOD) + END)
 
@@ -158,14 +159,16 @@ async def test_a_failing_free_tier_brings_the_chat_probe_forward() -> None:
         await chat(*connection)  # type: ignore[arg-type]
 
     async with serving(counted) as port:
-        free = Reachability(interval=0.02, url="http://127.0.0.1:9/")
         check = chat_check(
             f"http://127.0.0.1:{port}/v1",
             interval=600.0,
-            reachability=free,
+            reachability=Reachability(interval=0.02, url="http://127.0.0.1:9/"),
             expect=expecting("any"),
         )
-        async with running(check):
+        async with running(*([] if later else [check])) as service:
+            if later:
+                await until(lambda: service.ready, "the start")
+                service.apply(Config((check,), guard_targets=()))
             await until(lambda: asked == 2, "the round brought forward")
 
 

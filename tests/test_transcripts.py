@@ -15,7 +15,8 @@ from monitor.probe import chat as chat_module
 from monitor.probe.client import Client
 from tests.making import ASKED
 from tests.serving import END, always, chunk, head, serving
-from tests.transcripts import STREAMS, TRANSCRIPTS, Transcript
+from tests.transcripts import ROOT, STREAMS, TRANSCRIPTS, Transcript
+from tests.verdicts import page
 
 BROKEN = Finding(Reason.TRUNCATED, "cut")
 
@@ -59,6 +60,7 @@ def name(transcript: Transcript) -> str:
 
 
 by_name = pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=name)
+TIMED = [one for one in STREAMS if "clocks" in one.expect]
 streams = pytest.mark.parametrize("transcript", STREAMS, ids=name)
 
 
@@ -137,16 +139,46 @@ def check_reply(expect: dict[str, object], reply: Reply) -> None:
             assert {k: v for k, v in told.items() if v is not None} == wanted
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_says_which_events_stop_its_clocks(dialect: str) -> None:
+    told = [one.name for one in TIMED if one.dialect.name == dialect]
+    assert len(told) >= 4, told
+
+
+@pytest.mark.parametrize("transcript", TIMED, ids=name)
+def test_the_clocks_are_stopped_by_output_and_by_nothing_else(transcript: Transcript) -> None:
+    body, decoder, reply = transcript.body, transcript.dialect.framing(), Reply(transcript.dialect)
+    events: list[bytes] = []
+    for at in range(len(body)):
+        byte = body[at : at + 1]
+        events.append(b"".join(event.data for event in decoder.feed(byte)))
+        if reply.feed(byte, Stamp(at, at, at)):
+            break
+    else:
+        events.append(b"".join(event.data for event in decoder.finish()))
+        reply.end(Stamp(len(body), len(body), len(body)))
+    stamps = {"first": reply.first_at, "answer": reply.answer_at, "last": reply.last_at}
+    for clock, stamp in stamps.items():
+        wanted = transcript.expect["clocks"][clock]
+        seen = None if stamp is None else events[int(stamp.at)].decode("utf-8", "replace")
+        assert (seen is None) == (wanted is None), (clock, seen)
+        assert wanted is None or wanted in str(seen), (clock, seen)
+
+
 @by_name
 async def test_a_transcript_over_a_socket_gives_the_same_verdict(
     transcript: Transcript, client: Client, rng: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat_module, "question", lambda _check, _rng: ASKED)
     answer = head(transcript.status, transcript.headers) + chunk(transcript.body)
-    if transcript.end == "eof":
+    if transcript.end == "eof" and transcript.status != 204:  # which has no body to end
         answer += END
     async with serving(always(answer, hold=transcript.end == "open")) as port:
         seen = await chat_module.chat(client, transcript.check(f"http://127.0.0.1:{port}/v1"), rng)
     expect = transcript.expect
     assert (seen.verdict, seen.reason) == (expect["verdict"], expect.get("reason")), seen.detail
     assert seen.status == transcript.status
+
+
+def test_the_page_of_verdicts_is_what_the_transcripts_say() -> None:
+    assert (ROOT.parents[1] / "docs" / "verdicts.md").read_text("utf-8") == page()

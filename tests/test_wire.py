@@ -15,7 +15,7 @@ from monitor.probe import wire as wire_module
 from monitor.probe.client import Client, StampedResolver
 from monitor.probe.deadlines import Deadlines
 from monitor.probe.exchange import _expired, doubtful
-from monitor.probe.wire import PollClock, StampedSocket, Wire, current, open_socket, stamping
+from monitor.probe.wire import STALL, PollClock, StampedSocket, Wire, current, open_socket, stamping
 
 INET = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ())
 LIMITS = Timeouts(connect=5, first_byte=20, first_token=30, idle=15, total=60)
@@ -142,6 +142,20 @@ async def test_a_client_keeps_stamping_switched_on_while_it_lives(
         if wire_module.KERNEL_STAMPS:
             assert sock.getsockopt(socket.SOL_SOCKET, wire_module.SO_TIMESTAMPNS) == 1
     assert sock.fileno() == -1
+
+
+@pytest.mark.parametrize(
+    ("after_the_beginning", "away"),
+    [(-0.01, 0.0), (0.0, 2.0), (1.0, 2.0), (2.0 + STALL / 2, 2.0), (2.0 + 2 * STALL, 0.0)],
+)
+def test_the_loop_was_away_in_a_stretch_and_just_after_it(
+    after_the_beginning: float, away: float
+) -> None:
+    poll = PollClock()
+    began = poll.returned = time.monotonic()
+    poll._stalls.append((began + 2.0, 2.0))
+    assert poll.away(began + after_the_beginning) == away
+    poll.close()
 
 
 def test_the_poll_clock_bounds_when_bytes_can_have_come_and_sees_the_loop_kept_busy() -> None:

@@ -3,6 +3,10 @@
 A file holds `about` (who does this), `status`, `headers` (the dialect's content type if not told),
 `body` or, where it is binary, `body_hex` (a list of pieces), `end` (`eof`, `cut` without the last
 chunk, `open` with the socket left open), `check` (changed fields) and `expect`.
+
+`expect` holds `verdict` and `reason`, and what else is worth saying of the answer.  Its `clocks`
+tell by a part of its text which event stops the clock of the first output, of the first visible
+answer and of the last output; null is a clock that nothing stops.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+import regex
+
 from monitor.config import urls, windows
 from monitor.config.rules import Rule, Schema, Unfit, number, pattern, quoted, text, via
 
@@ -65,10 +67,10 @@ def read_header_text(value: Any) -> str:
 def read_regex(expression: str) -> str:
     """A pattern that compiles; checked once however many checks use it."""
     try:
-        re.compile(expression)
-    except (re.error, RecursionError, OverflowError) as error:
+        regex.compile(expression)
+    except (regex.error, RecursionError, OverflowError) as error:
         said = re.sub("'[^']*'", "…", str(error))
-        raise ValueError(f"a regular expression of Python ({said})") from None
+        raise ValueError(f"a regular expression ({said})") from None
     return expression
 
 

@@ -14,6 +14,8 @@ SAID_LIMIT = 4096
 
 #: Where an error keeps its words; AWS spells `Message` where its gateway speaks, not its service.
 _WORDS = ("message", "Message", "detail", "errors")
+#: Codes that gateways give to what went well.
+_FINE = frozenset({"ok", "success"})
 #: By what a flat object under an error status is known to be an error.
 _LOOSE = (*_WORDS, "code", "__type")
 
@@ -31,14 +33,15 @@ class Complaint:
 def decode(data: bytes) -> Any:
     """JSON of one event or body; raises ValueError when it is none.
 
-    Invalid UTF-8 inside a string is replaced: a broken character is no broken stream.
+    Invalid UTF-8 inside a string is replaced and a bare control character left as it is: a broken
+    character is no broken stream.
     """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(data.decode("utf-8", "replace"))
+        return json.loads(data.decode("utf-8", "replace"), strict=False)
     except RecursionError as error:
         raise ValueError("JSON nested too deeply") from error
 
@@ -48,7 +51,8 @@ def complaint(document: Any) -> Complaint | None:
 
     Seen in the wild: `error` as object, string or list; a flat object with `object: "error"`; the
     whole document as a list, of one element or with the answer's chunks before it (Gemini); a
-    `detail` text or list (FastAPI, Mistral); flat `code` and `message` (DashScope, gateways).
+    `detail` text or list (FastAPI, Mistral); flat `code` and `message` (DashScope, gateways), which
+    some write of a success as well.
     """
     if isinstance(document, list):
         inside = (complaint(item) for item in document if isinstance(item, dict))
@@ -58,9 +62,16 @@ def complaint(document: Any) -> Complaint | None:
     error = document.get("error")
     if error:
         return _flatten(error, document)
-    if document.get("object") == "error" or document.get("type") == "error":
-        return _flatten(document, document)
-    return None
+    flat = document.get("object") == "error" or document.get("type") == "error"
+    return _flatten(document, document) if flat or _is_coded(document) else None
+
+
+def _is_coded(document: Mapping[str, Any]) -> bool:
+    code, message = document.get("code"), document.get("message")
+    if not isinstance(message, str) or not isinstance(code, int | str):
+        return False
+    number = _number(code)
+    return bool(code) and (number is None or number >= 300) and code_name(str(code)) not in _FINE
 
 
 def loose_complaint(document: Any) -> Complaint | None:

@@ -23,17 +23,21 @@ from monitor.model import Reason
 def unpack(event: Event) -> dict[str, Any] | Problem:
     """The object in an event, or the problem it tells; raises ValueError where it does not decode.
 
-    An `event: error` need not hold JSON (the Anthropic SDK falls back to its text).
+    An `event: error` is one whatever it holds, JSON or not (the Anthropic SDK falls back to text).
     """
+    failed = event.name == "error"
     try:
         document = decode(event.data)
     except ValueError:
-        if event.name == "error":
-            return Problem(Reason.STREAM_ERROR, shorten(event.data.decode("utf-8", "replace")))
-        raise
-    found = loose_complaint(document) if event.name == "error" else complaint(document)
+        if not failed:
+            raise
+        document = None
+    found = loose_complaint(document) if failed else complaint(document)
     if found:
         return explain_in_band(found, streaming=True)
+    if failed:
+        said = shorten(event.data.decode("utf-8", "replace"))
+        return Problem(Reason.STREAM_ERROR, said or "an error event without a word")
     if not isinstance(document, dict):
         raise ValueError(f"an event that is {type(document).__name__}, not an object")
     return document

@@ -7,6 +7,7 @@ status (429 alone has four meanings) and sometimes under a misleading code.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -20,103 +21,12 @@ from monitor.dialects.complaints import (
     seconds,
     shorten,
 )
+from monitor.dialects.meanings import CODES, GOOGLES, STATUSES, WORDS
 from monitor.dialects.signals import Problem
 from monitor.model import Reason
 
-#: Codes and types as vendors write them (lower case) and what they mean.
-CODES: Mapping[str, Reason] = {
-    code: reason
-    for reason, codes in {
-        Reason.OVERLOADED: (
-            "engine_overloaded_error overloaded_error overloaded server_is_overloaded slow_down "
-            "capacity_exceeded unavailable service_unavailable service_unavailable_error "
-            "serviceunavailableexception modelnotreadyexception insufficient_system_resource "
-            "unavailable_error enginecapacity no_capacity"
-        ),
-        Reason.QUOTA: (
-            "insufficient_quota credit_balance_exhausted organization_spend_limit_exceeded "
-            "project_spend_limit_exceeded organization_usage_limit_exceeded billing_error "
-            "exceeded_current_quota_error enforced_spend_limit_reached arrearage "
-            "insufficient_balance billing_not_active insufficient_credits account_deactivated "
-            "billing_hard_limit_reached servicequotaexceededexception quota_per_day"
-        ),
-        Reason.RATE_LIMITED: (
-            "rate_limit_exceeded rate_limit_error rate_limit_reached_error resource_exhausted "
-            "too_many_requests throttling throttlingexception throttling.ratequota "
-            "throttling.user throttling.burstrate throttling.allocationquota limit_burst_rate "
-            "quota_per_minute"
-        ),
-        Reason.AUTH: (
-            "invalid_api_key authentication_error api_key_invalid unauthenticated invalidapikey "
-            "permission_error permission_denied accessdeniedexception unrecognizedclientexception "
-            "invalid_authentication invalid_authentication_error invalid_organization "
-            "expired_api_key"
-        ),
-        Reason.MODEL_NOT_FOUND: (
-            "model_not_found deploymentnotfound model_not_available model_not_supported "
-            "modelnotfound resourcenotfoundexception not_found_error model_deprecated"
-        ),
-        Reason.FILTERED: (
-            "content_filter data_inspection_failed datainspectionfailed invalid_prompt "
-            "cyber_policy bio_policy"
-        ),
-        Reason.BAD_REQUEST: (
-            "validationexception context_length_exceeded unsupported_parameter unsupported_value "
-            "integer_below_min_value data_residency_mismatch request_too_large"
-        ),
-    }.items()
-    for code in codes.split()
-}
-
 Told = tuple[Reason, str]
 """A reason, and what gave it away."""
-
-#: What OpenAI says of money, Google says of any limit, that of a minute included.
-_GOOGLES = "exceeded your current quota"
-
-#: Words in a message that outrank the status (lower case); the first that is found decides.
-WORDS: tuple[tuple[str, Reason], ...] = (
-    ("content exists risk", Reason.FILTERED),
-    ("model not exist", Reason.MODEL_NOT_FOUND),
-    ("does not exist or you do not have access", Reason.MODEL_NOT_FOUND),
-    ("insufficient balance", Reason.QUOTA),
-    ("insufficient credit", Reason.QUOTA),
-    ("out of credits", Reason.QUOTA),
-    ("no credits", Reason.QUOTA),
-    ("credit balance is too low", Reason.QUOTA),
-    ("spend limit", Reason.QUOTA),
-    ("spending limit", Reason.QUOTA),
-    ("api usage limit", Reason.QUOTA),
-    ("weekly usage limit", Reason.QUOTA),
-    ("calls / month", Reason.QUOTA),
-    ("requires a subscription", Reason.QUOTA),
-    (_GOOGLES, Reason.QUOTA),
-    ("api key not valid", Reason.AUTH),
-    ("api key expired", Reason.AUTH),
-    ("model identifier is invalid", Reason.MODEL_NOT_FOUND),
-    ("user location is not supported", Reason.BLOCKED),
-    ("not available in your country", Reason.BLOCKED),
-    ("enable billing", Reason.QUOTA),
-    ("overloaded", Reason.OVERLOADED),
-    ("too busy", Reason.OVERLOADED),
-    ("server busy", Reason.OVERLOADED),
-    ("at capacity", Reason.OVERLOADED),
-    ("high demand", Reason.OVERLOADED),
-    ("rate-limited upstream", Reason.OVERLOADED),
-    ("loading model", Reason.OVERLOADED),
-)
-
-STATUSES: Mapping[int, Reason] = {
-    **dict.fromkeys(
-        (400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431), Reason.BAD_REQUEST
-    ),
-    **dict.fromkeys((401, 403, 407), Reason.AUTH),
-    **dict.fromkeys((402, 412), Reason.QUOTA),
-    **dict.fromkeys((408, 424, 499), Reason.SERVER_ERROR),
-    429: Reason.RATE_LIMITED,
-    451: Reason.BLOCKED,
-    **dict.fromkeys((498, 503, 529), Reason.OVERLOADED),
-}
 
 #: Statuses of a dialect that gives none a meaning of its own.
 COMMON: Mapping[int, Reason] = {}
@@ -128,6 +38,10 @@ _WORDLESS = frozenset({401, 451})
 _OURS = frozenset({Reason.MODEL_NOT_FOUND, Reason.AUTH, Reason.BAD_REQUEST})
 #: What a code says may be corrected by words if it says one of these.
 _CORRECTABLE: frozenset[Reason | None] = frozenset({None, Reason.RATE_LIMITED, Reason.BAD_REQUEST})
+
+
+#: How Cloudflare refuses a client that is no browser: in plain text, as a page or as JSON.
+_CLOUDFLARE = re.compile(rb"error(?: code:)? (10\d\d)\b", re.IGNORECASE)
 
 
 def blocked_by(status: int, headers: Mapping[str, str], body: bytes) -> str | None:
@@ -149,6 +63,8 @@ def blocked_by(status: int, headers: Mapping[str, str], body: bytes) -> str | No
         return "Cloudflare challenge page"
     if status == 403 and b"<title>attention required! | cloudflare" in body.lower():
         return "Cloudflare block page"
+    if status == 403 and (code := _CLOUDFLARE.search(body[:4096])):
+        return f"Cloudflare error {code[1].decode()}"
     return None
 
 
@@ -193,10 +109,13 @@ def explain_in_band(found: Complaint, *, streaming: bool) -> Problem:
     that the gateway should have sent (OpenRouter documents this).
     """
     told = _spoken(found)
+    late = None
     if told is None and found.number is not None and found.number in STATUSES:
         by_status = STATUSES[found.number]
         if not streaming or by_status is not Reason.SERVER_ERROR:
             told = by_status, f"the error's number {found.number}, read as a status"
+            # vLLM calls whatever broke a running answer 400: a request half answered was good.
+            late = Reason.STREAM_ERROR if by_status is Reason.BAD_REQUEST else None
     if told is None and "invalid_request_error" in found.codes:
         # Too loose a type to be believed beside a status, but here there is none.
         told = Reason.BAD_REQUEST, "the error's code 'invalid_request_error'"
@@ -204,7 +123,7 @@ def explain_in_band(found: Complaint, *, streaming: bool) -> Problem:
         broken = Reason.STREAM_ERROR if streaming else Reason.SERVER_ERROR
         told = broken, "an error object under 200"
     said = f"error under 200: {shorten(found.message)}"
-    return Problem(told[0], said, found.retry_after, told[1])
+    return Problem(told[0], said, found.retry_after, told[1], late)
 
 
 def _named(found: Complaint | None, headers: Mapping[str, str]) -> Complaint | None:
@@ -228,6 +147,8 @@ def _told(found: Complaint, status: int, headers: Mapping[str, str]) -> Told | N
     if spoken is not None:
         return spoken
     text = found.message.lower()
+    if status == 403 and any(word in text for word in ("max_tokens", "too long")):
+        return Reason.BAD_REQUEST, "status 403 that speaks of length"  # Together
     if status == 404 and any(word in text for word in ("model", "deployment")):
         return Reason.MODEL_NOT_FOUND, "status 404 that speaks of a model"
     if status == 403 and any(word in text for word in ("country", "region", "territory")):
@@ -243,13 +164,18 @@ def _spoken(found: Complaint) -> Told | None:
     """
     text = found.message.lower()
     if "resource_exhausted" in found.codes:
-        text = text.replace(_GOOGLES, "")
+        text = text.replace(GOOGLES, "")
     words = next(((said, f"the words {word!r}") for word, said in WORDS if word in text), None)
-    code = next((code for code in found.codes if code in CODES), None)
-    meant = CODES[code] if code else None
+    code = next((code for code in found.codes if _meaning(code)), "")
+    meant = _meaning(code)
     if words is not None and meant in _CORRECTABLE:
         return words
     return (meant, f"the error's code {code!r}") if meant else None
+
+
+def _meaning(code: str) -> Reason | None:
+    """What a code means; DashScope's throttling has a dozen names after the dot."""
+    return CODES.get(code) or CODES.get(code.partition(".")[0])
 
 
 def _by_status(status: int) -> Reason:

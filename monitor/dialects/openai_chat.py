@@ -4,7 +4,7 @@ Quirks that are read here, with the party that shows them:
 `content` null, empty or a list of typed parts (Mistral); thinking in `reasoning_content`
 (DeepSeek), `reasoning` (Groq, OpenRouter, vLLM) or `thinking`; `choices: []` first (Azure's filter
 results) or last (usage); usage in its own chunk, on the finish chunk, in `choices[0]` (Moonshot) or
-in `x_groq`; errors as a top-level `error` under 200 in any shape.
+in `x_groq`; errors under 200 in any shape, at the top, in `choices[0]` or in `x_groq`.
 """
 
 from __future__ import annotations
@@ -83,10 +83,7 @@ def _chunk(chunk: dict[str, Any]) -> list[Signal]:
     if isinstance(choice, dict):
         _choice(choice, signals)
     groq = chunk.get("x_groq")
-    if isinstance(groq, dict) and groq.get("error"):
-        found = complaint(groq)
-        assert found is not None
-        signals.append(explain_in_band(found, streaming=True))
+    signals += _failed(choice) + _failed(groq)
     usage = chunk.get("usage")
     if usage is None:
         usage = _inner_usage(choice) or _inner_usage(groq)
@@ -97,6 +94,12 @@ def _chunk(chunk: dict[str, Any]) -> list[Signal]:
         ident = chunk.get("id")
         signals.append(Identity(model, ident if isinstance(ident, str) and ident else None))
     return signals
+
+
+def _failed(holder: Any) -> list[Signal]:
+    """An error that stands deeper than at the top: in a choice (OpenRouter), in `x_groq`."""
+    found = complaint(holder)
+    return [explain_in_band(found, streaming=True)] if found else []
 
 
 def _choice(choice: dict[str, Any], signals: list[Signal]) -> None:

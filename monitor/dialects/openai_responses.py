@@ -70,10 +70,10 @@ def read(event: Event) -> list[Signal]:
     if not isinstance(response, dict):
         return []
     signals = _facts(response)
-    if kind in {"response.completed", "response.incomplete"}:
-        signals += _ended(kind, response)
-    elif kind == "response.failed":
+    if kind == "response.failed" or response.get("error"):
         signals.append(_failed(response))
+    elif kind in {"response.completed", "response.incomplete"}:
+        signals += _ended(kind, response)
     return signals
 
 
@@ -86,14 +86,14 @@ def _facts(response: dict[str, Any]) -> list[Signal]:
 
 
 def _ended(kind: str, response: dict[str, Any]) -> list[Signal]:
-    if response.get("error"):
-        return [_failed(response)]
     why = word(dig(response, "incomplete_details", "reason"))
+    status = word(response.get("status")) or kind.removeprefix("response.")
     if why:
         ending = ENDINGS.get(why, Ending.BROKEN)
     else:
-        ending = Ending.COMPLETE if kind == "response.completed" else Ending.BROKEN
-    return [Finish(ending, why or kind.removeprefix("response.")), Done()]
+        whole = kind == "response.completed" and status == "completed"
+        ending = Ending.COMPLETE if whole else Ending.BROKEN
+    return [Finish(ending, why or status), Done()]
 
 
 def _failed(response: dict[str, Any]) -> Problem:

@@ -84,6 +84,8 @@ class Problem:
     retry_after: float | None = None
     rule: str = "an error in the stream"
     """What gave the reason away, in words for people."""
+    late: Reason | None = None
+    """What it is instead where the answer had begun, if that makes a difference."""
 
 
 Signal = Output | Usage | Finish | Done | Identity | Problem

@@ -123,8 +123,9 @@ class SSE:
 
     def _dispatch(self, events: list[Event]) -> None:
         # A comment and a blank line after an `id:` must not make an empty event
-        # (openai/openai-python#2722), so blocks whose data is empty are dropped too.
-        if self._size:
+        # (openai/openai-python#2722), so blocks whose data is empty are dropped too; an error
+        # that says nothing is one all the same.
+        if self._size or self._name == "error":
             data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
             events.append(Event(self._name, data))
         if self._data:

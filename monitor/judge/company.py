@@ -5,7 +5,7 @@ Pure.  Suspicion never decides anything; it only has the guard asked where a rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from monitor.model import NETWORK_REASONS, Attempt, Check, Reason, Verdict
@@ -15,6 +15,17 @@ TOGETHER = 60.0
 
 #: What our own dying link can look like, but as a rule is the provider's doing.
 AMBIGUOUS = frozenset({Reason.TRUNCATED, Reason.MALFORMED, Reason.REDIRECTED})
+
+
+def excused(attempt: Attempt) -> Attempt:
+    """`attempt` as a failure of our own network, once the guard has said so."""
+    return replace(
+        attempt,
+        verdict=Verdict.VOID,
+        reason=Reason.LOCAL_NETWORK,
+        detail=f"no guard target answers either ({attempt.reason}: {attempt.detail})",
+        rule="the own-network guard",
+    )
 
 
 @dataclass(frozen=True, slots=True)

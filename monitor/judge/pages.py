@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from monitor.dialects.complaints import complaint, decode, shorten
 from monitor.dialects.explain import blocked_by, explain, explain_in_band
 from monitor.judge.expect import Question, json_mismatch, shown
+from monitor.judge.patterns import unmatched
 from monitor.judge.reply import Reply
 from monitor.judge.verdict import Finding, stream_finding
 from monitor.model import Check, Reason, WebExpect
@@ -121,8 +121,10 @@ def _status_detail(expect: WebExpect, status: int, headers: Mapping[str, str]) -
 def _header_mismatch(expect: WebExpect, headers: Mapping[str, str]) -> str | None:
     for name, pattern in expect.header.items():
         value = headers.get(name.lower())
-        if value is None or not re.search(pattern, value):
-            return f"expected header {name} to match {pattern!r}, seen {shown(value or '')}"
+        why = "no such header" if value is None else unmatched(pattern, value)
+        if why:
+            seen = shown(value or "")
+            return f"expected header {name} to match {pattern!r}, seen {seen} ({why})"
     return None
 
 
@@ -134,6 +136,6 @@ def _body_mismatch(expect: WebExpect, body: bytes) -> str | None:
         return f"expected the page to contain {expect.contains!r}, seen {shown(text)}"
     if expect.not_contains and expect.not_contains in text:
         return f"expected the page not to contain {expect.not_contains!r}, but it does"
-    if expect.regex and not re.search(expect.regex, text):
-        return f"expected the page to match {expect.regex!r}, seen {shown(text)}"
+    if expect.regex and (why := unmatched(expect.regex, text)):
+        return f"expected the page to match {expect.regex!r}, seen {shown(text)} ({why})"
     return json_mismatch(expect.json, text) if expect.json is not None else None

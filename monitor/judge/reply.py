@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from monitor.dialects import Dialect
 from monitor.dialects.signals import (
     Channel,
     Done,
+    Ending,
     Finish,
     Identity,
     Output,
@@ -16,10 +18,12 @@ from monitor.dialects.signals import (
     Usage,
 )
 from monitor.dialects.sse import Event, TooLargeError
+from monitor.judge.aloud import Opening, after_thinking
 from monitor.model import Reason, Tokens
 
 ANSWER_LIMIT = 64 * 1024
 """Characters of visible answer that are kept; a probe asks for a few."""
+_GOOD = (Ending.COMPLETE, Ending.LENGTH)
 
 
 class Stamp(NamedTuple):
@@ -40,6 +44,7 @@ class Reply:
     __slots__ = (
         "_answer_size",
         "_decoder",
+        "_opening",
         "answer_at",
         "answers",
         "dialect",
@@ -59,6 +64,7 @@ class Reply:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self._decoder = dialect.framing()
+        self._opening = Opening()
         self._answer_size = 0
         self.answers: list[str] = []
         self.reasoned = False
@@ -76,8 +82,8 @@ class Reply:
 
     @property
     def answer(self) -> str:
-        """The visible answer so far."""
-        return "".join(self.answers)
+        """The visible answer so far, without what was thought aloud before it."""
+        return after_thinking("".join(self.answers))
 
     def feed(self, data: bytes, stamp: Stamp) -> bool:
         """Take in bytes; true when the verdict no longer depends on what follows."""
@@ -125,15 +131,17 @@ class Reply:
             case Usage(tokens):
                 self.tokens = _updated(self.tokens, tokens)
             case Finish():
-                self.finish = signal
+                # A good one does not make up for a bad one before it.
+                if self.finish is None or self.finish.ending in _GOOD:
+                    self.finish = signal
             case Done():
                 self.done = True
             case Identity(model, request_id):
                 self.identity = Identity(
                     self.identity.model or model, self.identity.request_id or request_id
                 )
-            case Problem():
-                self.problem = signal
+            case Problem(late=late):
+                self.problem = replace(signal, reason=late) if late and self.outputs else signal
 
     def _output(self, text: str, channel: Channel, stamp: Stamp, *, alone: bool) -> None:
         self.outputs += 1
@@ -146,11 +154,12 @@ class Reply:
         if channel is Channel.REASONING:
             self.reasoned = True
             return
-        if self.answer_at is None:
-            self.answer_at = stamp
         if self._answer_size < ANSWER_LIMIT:
             self.answers.append(text)
             self._answer_size += len(text)
+        if self.answer_at is None and self._opening.is_over(text):
+            self.answer_at = stamp
+        self.reasoned = self.reasoned or self._opening.aloud
 
 
 def _updated(before: Tokens | None, now: Tokens) -> Tokens:

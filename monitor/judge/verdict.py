@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitor.dialects.signals import Ending
-from monitor.judge.expect import Question, mismatch, shown
+from monitor.judge.expect import Question, is_visible, mismatch, shown
 from monitor.judge.models import same_model
 from monitor.judge.reply import Reply
 from monitor.model import REASONS, Check, Phases, Reason, Verdict
@@ -71,7 +71,7 @@ def _ending_finding(reply: Reply) -> Finding | None:
             return Finding(Reason.STREAM_ERROR, f"finish reason {shown(finish.said)}", _FINISH)
         if finish.ending is Ending.FILTERED:
             return Finding(Reason.FILTERED, f"finish reason {finish.said!r}", _FINISH)
-    if reply.answer_at is None:
+    if not is_visible(reply.answer):
         return _empty_finding(reply)
     if finish is None:
         said = "the terminal marker came without a finish reason"
@@ -80,9 +80,13 @@ def _ending_finding(reply: Reply) -> Finding | None:
 
 
 def _empty_finding(reply: Reply) -> Finding:
-    """No visible answer: the endpoint's fault, unless our token cap went into thinking."""
+    """No visible answer: the endpoint's fault, unless our token cap went into thinking.
+
+    A cap that went into blanks is the endpoint's fault as well.
+    """
     thought = reply.reasoned or bool(reply.tokens and reply.tokens.reasoning)
-    if reply.finish is not None and reply.finish.ending is Ending.LENGTH:
+    capped = reply.finish is not None and reply.finish.ending is Ending.LENGTH
+    if capped and (thought or not reply.answer):
         spent = "on thinking" if thought else "before any visible answer"
         return Finding(
             Reason.BAD_REQUEST,
@@ -97,12 +101,11 @@ def _answer_finding(check: Check, asked: Question, reply: Reply) -> Finding:
     if wrong:
         return Finding(Reason.WRONG_ANSWER, wrong, "`expect`")
     wanted = check.expect.model
-    if wanted and not same_model(wanted, reply.identity.model or ""):
-        return Finding(
-            Reason.WRONG_MODEL,
-            f"expected model {wanted!r}, seen {shown(reply.identity.model or '')}",
-            "`expect.model`",
-        )
+    seen = reply.identity.model
+    if wanted and not same_model(wanted, seen or ""):
+        answered = f"seen {shown(seen)}" if seen else "the answer does not tell its model"
+        said = f"expected model {wanted!r}, {answered}"
+        return Finding(Reason.WRONG_MODEL, said, "`expect.model`")
     return OK
 
 

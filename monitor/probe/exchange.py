@@ -196,7 +196,7 @@ class Decoding:
 
 def _expired(deadlines: Deadlines, wire: Wire) -> Finding:
     when, reason = deadlines.next()
-    late = max(wire.clock() - when, wire.stalled)
+    late = max(wire.clock() - when, wire.away(when))
     if late > LATE:
         said = f"our event loop was {late:.1f} s late"
         return Finding(Reason.STALLED, said, "the event loop's own clock")

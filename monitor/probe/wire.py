@@ -71,10 +71,21 @@ class PollClock(selectors.DefaultSelector):
 
     def stalled(self, since: float) -> float:
         """Seconds after `since` that were lost to stretches of more than `STALL` without a poll."""
+        return sum(max(0.0, min(busy, end - since)) for end, busy in self._stretches())
+
+    def away(self, at: float) -> float:
+        """Length of the stretch without a poll that was on at `at` or just over; 0.0 for none.
+
+        What came before such a stretch was read; what came in it may still wait to be.
+        """
+        near = (busy for end, busy in self._stretches() if end - busy <= at <= end + STALL)
+        return max(near, default=0.0)
+
+    def _stretches(self) -> list[tuple[float, float]]:
+        """End and length of the latest stretches of more than `STALL`, the present one included."""
         now = time.monotonic()
         stretches = [*self._stalls, (now, now - self.returned)]
-        lost = (min(busy, end - since) for end, busy in stretches if busy > STALL)
-        return sum(max(0.0, seconds) for seconds in lost)
+        return [(end, busy) for end, busy in stretches if busy > STALL]
 
     def busiest(self) -> float:
         """The longest stretch (s) without a poll since the last call."""
@@ -135,6 +146,10 @@ class Wire:
     def stalled(self) -> float:
         """Seconds of this attempt in which our own event loop was kept from its work."""
         return self._poll.stalled(self.started) if self._poll else 0.0
+
+    def away(self, at: float) -> float:
+        """For how long our own event loop was away from its work at the moment `at`."""
+        return self._poll.away(at) if self._poll else 0.0
 
     @property
     def phase(self) -> str:

@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 from tenacity.wait import wait_exponential_jitter
 
 from monitor.judge import state
-from monitor.judge.company import Company
+from monitor.judge.company import Company, excused
 from monitor.judge.keys import KeyRing
 from monitor.judge.track import Track, begin
 from monitor.model import Attempt, Change, Check, Mode, Moment, Probe, Reason, Verdict
@@ -155,10 +155,8 @@ class Rounds:
         suspect = self._company.suspect(check, seen)
         if not suspect or not state.would_blame(track, check, seen, first=first):
             return seen
-        if not await self.guard.to_blame(check, ever_ok=track.ever_ok):
-            return seen
-        detail = f"no guard target answers either ({seen.reason}: {seen.detail})"
-        return replace(seen, verdict=Verdict.VOID, reason=Reason.LOCAL_NETWORK, detail=detail)
+        ours = await self.guard.to_blame(check, ever_ok=track.ever_ok)
+        return excused(seen) if ours else seen
 
 
 def _advice(call: RetryCallState) -> float | None:

@@ -73,8 +73,6 @@ class Tiers:
         await asyncio.sleep(self._rng.uniform(0.0, interval))
         while True:
             interval, members = self._members(at)
-            if not members:
-                return
             # After 1, 2, 4, 8 … bad looks: an address that is never well must not double the bill.
             bad = bad + 1 if await self._is_bad(members[0].check) else 0
             if bad and bad & (bad - 1) == 0:
@@ -82,10 +80,10 @@ class Tiers:
             await asyncio.sleep(interval)
 
     def _members(self, at: Address) -> tuple[float, list[Watch]]:
-        """The shortest interval that anybody wants, and who shares the look."""
+        """The shortest interval that anybody wants, and who shares the look: never nobody."""
         members = [watch for watch in self._watches.values() if address(watch.check) == at]
         wanted = [w.check.reachability.interval for w in members if w.check.reachability]
-        return min(wanted, default=0.0), members
+        return min(wanted), members
 
     async def _is_bad(self, check: Check) -> bool:
         try:

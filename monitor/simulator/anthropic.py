@@ -69,8 +69,7 @@ def read_ask(body: Any, _path: str) -> Ask:
 def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
     """The answer as events, or as slices of one message."""
     if not ask.stream:
-        spoken = len(answer.thoughts) + len(answer.pieces)
-        return Rendered("application/json", slices(packed(_message(answer)), spoken))
+        return Rendered("application/json", slices(packed(_message(answer)), answer.spoken))
     begun = {**_message(answer), "content": [], "stop_reason": None}
     begun["usage"] = {**begun["usage"], "output_tokens": 1}
     opening = [typed({"type": "message_start", "message": begun})]
@@ -90,7 +89,7 @@ def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
             deltas[0] = start + deltas[0]
         deltas[-1] += stop
         pieces += deltas
-    usage = {"output_tokens": _spoken(answer)}
+    usage = {"output_tokens": answer.spoken}
     ended = {"stop_reason": FINISH[answer.ending], "stop_sequence": None}
     return Rendered(
         media="text/event-stream; charset=utf-8",
@@ -130,13 +129,9 @@ def _message(answer: Answer) -> dict[str, Any]:
             "input_tokens": answer.prompt_tokens,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
-            "output_tokens": _spoken(answer),
+            "output_tokens": answer.spoken,
         },
     }
-
-
-def _spoken(answer: Answer) -> int:
-    return len(answer.thoughts) + len(answer.pieces)
 
 
 def error(trouble: Trouble, flavour: Flavour, message: str = "") -> tuple[int, bytes]:

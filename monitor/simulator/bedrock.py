@@ -95,8 +95,7 @@ def read_ask(body: Any, path: str) -> Ask:
 def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
     """The answer as messages, or as slices of one object; `metadata` is the last."""
     if not ask.stream:
-        spoken = len(answer.thoughts) + len(answer.pieces)
-        return Rendered("application/json", slices(packed(_whole(answer)), spoken))
+        return Rendered("application/json", slices(packed(_whole(answer)), answer.spoken))
     pieces: list[bytes] = []
     for index, (kind, texts) in enumerate(_blocks(answer)):
         place = {"contentBlockIndex": index}
@@ -139,9 +138,8 @@ def _whole(answer: Answer) -> dict[str, Any]:
 
 
 def _usage(answer: Answer) -> dict[str, int]:
-    said = len(answer.thoughts) + len(answer.pieces)
-    counts = {"inputTokens": answer.prompt_tokens, "outputTokens": said}
-    return {**counts, "totalTokens": answer.prompt_tokens + said}
+    counts = {"inputTokens": answer.prompt_tokens, "outputTokens": answer.spoken}
+    return {**counts, "totalTokens": answer.prompt_tokens + answer.spoken}
 
 
 def error(trouble: Trouble, _flavour: Flavour, message: str = "") -> tuple[int, bytes]:

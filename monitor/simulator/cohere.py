@@ -65,8 +65,7 @@ def read_ask(body: Any, _path: str) -> Ask:
 def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
     """The answer as events, or as slices of one object; `message-end` is finish and marker."""
     if not ask.stream:
-        spoken = len(answer.thoughts) + len(answer.pieces)
-        return Rendered("application/json", slices(packed(_whole(answer)), spoken))
+        return Rendered("application/json", slices(packed(_whole(answer)), answer.spoken))
     empty: dict[str, Any] = {"role": "assistant", "content": [], "tool_plan": ""}
     start = _event("message-start", {"message": empty | {"tool_calls": [], "citations": []}})
     pieces: list[bytes] = []
@@ -108,7 +107,7 @@ def _whole(answer: Answer) -> dict[str, Any]:
 def _usage(answer: Answer) -> dict[str, Any]:
     counts = {
         "input_tokens": answer.prompt_tokens,
-        "output_tokens": len(answer.thoughts) + len(answer.pieces),
+        "output_tokens": answer.spoken,
     }
     return {"billed_units": counts, "tokens": counts}
 

@@ -102,17 +102,16 @@ def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
     """The answer as chunks, or as slices of one object."""
     thoughts: list[dict[str, Any]] = [{"text": text, "thought": True} for text in answer.thoughts]
     pieces: list[dict[str, Any]] = [{"text": text} for text in answer.pieces]
-    spoken = len(thoughts) + len(pieces)
-    if not ask.stream:
-        whole = packed(_chunk(answer, [*thoughts, *pieces], spoken, FINISH[answer.ending]))
-        return Rendered("application/json", slices(whole, spoken))
     parts = [*thoughts, *pieces]
+    if not ask.stream:
+        whole = packed(_chunk(answer, parts, answer.spoken, FINISH[answer.ending]))
+        return Rendered("application/json", slices(whole, answer.spoken))
     return Rendered(
         media="text/event-stream",
         pieces=tuple(
             event(_chunk(answer, [part], said + 1), end=_CRLF) for said, part in enumerate(parts)
         ),
-        marker=event(_chunk(answer, [], spoken, FINISH[answer.ending]), end=_CRLF),
+        marker=event(_chunk(answer, [], answer.spoken, FINISH[answer.ending]), end=_CRLF),
     )
 
 

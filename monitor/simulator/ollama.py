@@ -69,7 +69,7 @@ def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
         if answer.thoughts:
             message["thinking"] = "".join(answer.thoughts)
         whole = packed(_line(answer, message, _ended(answer)))
-        return Rendered("application/json; charset=utf-8", slices(whole, len(thoughts + pieces)))
+        return Rendered("application/json; charset=utf-8", slices(whole, answer.spoken))
     return Rendered(
         media="application/x-ndjson",
         pieces=tuple(packed(_line(answer, part)) + b"\n" for part in (*thoughts, *pieces)),
@@ -90,15 +90,14 @@ def _line(
 
 
 def _ended(answer: Answer) -> dict[str, Any]:
-    said = len(answer.thoughts) + len(answer.pieces)
     return {
         "done_reason": FINISH[answer.ending],
         "total_duration": 400_000_000,
         "load_duration": 20_000_000,
         "prompt_eval_count": answer.prompt_tokens,
         "prompt_eval_duration": 100_000_000,
-        "eval_count": said,
-        "eval_duration": 30_000_000 * said,
+        "eval_count": answer.spoken,
+        "eval_duration": 30_000_000 * answer.spoken,
     }
 
 

@@ -74,7 +74,7 @@ def render(ask: Ask, answer: Answer, flavour: Flavour) -> Rendered:
     """The answer as a stream of chunks, or as slices of one JSON object."""
     if not ask.stream:
         whole = packed(completion(answer, flavour))
-        return Rendered("application/json", slices(whole, _spoken(answer)))
+        return Rendered("application/json", slices(whole, answer.spoken))
     first = _first_delta(answer)
     thoughts = [_chunk(ask, answer, {"reasoning_content": text}) for text in answer.thoughts]
     pieces = [_chunk(ask, answer, {"content": text}) for text in answer.pieces]
@@ -102,7 +102,7 @@ def completion(answer: Answer, flavour: Flavour) -> dict[str, Any]:
 
 def usage(answer: Answer, flavour: Flavour) -> dict[str, Any]:
     """Tokens as this vendor counts them."""
-    asked, said = answer.prompt_tokens, _spoken(answer)
+    asked, said = answer.prompt_tokens, answer.spoken
     counts: dict[str, Any] = {
         "prompt_tokens": asked,
         "completion_tokens": said,
@@ -163,10 +163,6 @@ def _chunk(ask: Ask, answer: Answer, delta: dict[str, Any], finish: str | None =
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
     chunk = {**_frame(answer), "choices": [choice]}
     return event({**chunk, "usage": None} if ask.usage else chunk)
-
-
-def _spoken(answer: Answer) -> int:
-    return len(answer.thoughts) + len(answer.pieces)
 
 
 def _keep_alive(ask: Ask) -> bytes:

@@ -50,7 +50,7 @@ def render(ask: Ask, answer: Answer, _flavour: Flavour) -> Rendered:
     """The answer as events, or as slices of one response object."""
     if not ask.stream:
         whole = packed(_response(answer, _status(answer)))
-        return Rendered("application/json", slices(whole, _spoken(answer)))
+        return Rendered("application/json", slices(whole, answer.spoken))
     numbers = count()
 
     def told(kind: str, **fields: Any) -> bytes:
@@ -157,14 +157,10 @@ def _usage(answer: Answer) -> dict[str, Any]:
     return {
         "input_tokens": answer.prompt_tokens,
         "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": _spoken(answer),
+        "output_tokens": answer.spoken,
         "output_tokens_details": {"reasoning_tokens": len(answer.thoughts)},
-        "total_tokens": answer.prompt_tokens + _spoken(answer),
+        "total_tokens": answer.prompt_tokens + answer.spoken,
     }
-
-
-def _spoken(answer: Answer) -> int:
-    return len(answer.thoughts) + len(answer.pieces)
 
 
 def error_event(trouble: Trouble, flavour: Flavour) -> bytes:

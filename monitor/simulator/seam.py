@@ -91,6 +91,11 @@ class Answer:
     pieces: tuple[str, ...] = ()
     ending: Ending = Ending.STOP
 
+    @property
+    def spoken(self) -> int:
+        """Tokens of output, thoughts included."""
+        return len(self.thoughts) + len(self.pieces)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
