@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from monitor.judge.keys import GOOD_FOR, KeyRing
+from monitor.judge.track import begin
 from monitor.model import Attempt, Change, Check, Moment, Reason, Secret, Verdict
 from monitor.probe.clock import now
-from monitor.run.rounds import Rounds, Watch, fresh
+from monitor.run.rounds import Rounds, Watch
 from tests.making import chat_check
 
 ANSWERS: dict[str, tuple[Verdict, Reason | None]] = {
@@ -144,11 +145,11 @@ async def test_a_flip_of_all_keys_is_an_outage_of_every_check() -> None:
         async def to_blame(self, _check: Check, *, ever_ok: bool) -> bool:
             return False
 
-    def changed(_watch: Watch, change: Change) -> None:
-        changes.append(change)
+    def attempted(_watch: Watch, change: Change | None) -> None:
+        changes.extend([change] if change else [])
 
-    rounds = Rounds(probe, Quiet(), random.Random(1), sleep, changed)
-    watches = [fresh(check, 0.0, now()) for check in (A, B)]
+    rounds = Rounds(probe, Quiet(), random.Random(1), sleep, attempted)
+    watches = [Watch(check, begin(now()), 0.0) for check in (A, B)]
     for watch in watches:
         await rounds.run(watch)
     flipped = True

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from monitor.judge.track import begin
 from monitor.model import Attempt, Change, Check, Confirm, Mode, Reason, State, Verdict
 from monitor.probe.clock import now
 from monitor.run import rounds as rounds_module
-from monitor.run.rounds import Rounds, Watch, attempt, fresh
+from monitor.run.rounds import Rounds, Watch, attempt
 from tests.making import chat_check, web_check
 
 LETTERS: dict[str, tuple[Verdict, Reason | None]] = {
@@ -35,11 +36,12 @@ class Scene:
         self.asked: list[bool] = []
         self.waits: list[float] = []
         self.changes: list[Change] = []
+        self.told = 0
         self.troubled = 0
         self.rounds = Rounds(
-            self.probe, self, random.Random(1), self.sleep, self.changed, self.trouble
+            self.probe, self, random.Random(1), self.sleep, self.attempted, self.trouble
         )
-        self.watch = fresh(CHECK, 0.0, now())
+        self.watch = Watch(CHECK, begin(now()), 0.0)
 
     async def probe(self, check: Check) -> Attempt:
         verdict, reason = LETTERS[self.script.pop(0)]
@@ -53,8 +55,10 @@ class Scene:
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
 
-    def changed(self, watch: Watch, change: Change) -> None:
-        self.changes.append(change)
+    def attempted(self, watch: Watch, change: Change | None) -> None:
+        self.told += 1
+        if change:
+            self.changes.append(change)
 
     def trouble(self, watch: Watch) -> None:
         self.troubled += 1
@@ -206,4 +210,4 @@ async def test_no_key_and_no_reachability_is_limited_without_a_request() -> None
 
 
 def test_a_fresh_watch_claims_nothing() -> None:
-    assert fresh(CHECK, 0.0, now()).track.state is State.UNKNOWN
+    assert Watch(CHECK, begin(now()), 0.0).track.state is State.UNKNOWN

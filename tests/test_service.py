@@ -14,6 +14,7 @@ from monitor.model import Check, Config, Confirm, Mode, Reachability, State, Tim
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.run import service as service_module
+from monitor.run.memory import Memory
 from monitor.run.service import Service
 from monitor.show.metrics import Metrics
 from tests.making import chat_check, web_check
@@ -27,7 +28,9 @@ LIMITS = Timeouts(connect=1, first_byte=1, first_token=1, idle=1, total=2)
 @contextlib.asynccontextmanager
 async def running(*checks: Check) -> AsyncIterator[Service]:
     async with Client() as client:
-        service = Service(client, None, lambda views: Metrics("test", views), random.Random(1))
+        service = Service(
+            client, None, lambda views: Metrics("test", views), random.Random(1), Memory()
+        )
         service.apply(Config(checks, guard_targets=()))
         async with asyncio.TaskGroup() as group:
             task = group.create_task(service.run())

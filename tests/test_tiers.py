@@ -10,9 +10,10 @@ from itertools import pairwise
 
 import pytest
 
+from monitor.judge.track import begin
 from monitor.model import Attempt, Check, Config, Mode, Reachability, Reason, State, Verdict
 from monitor.probe.clock import now
-from monitor.run.rounds import Watch, fresh
+from monitor.run.rounds import Watch
 from monitor.run.tiers import Tiers, address, turn
 from tests.making import chat_check, expecting, web_check
 from tests.serving import EVENTS, Handler, always, chunk, head, serving
@@ -23,7 +24,7 @@ LOOK = Reachability(interval=0.001, url="http://127.0.0.1:9/")
 
 
 def watch_of(check: Check, state: State = State.UP) -> Watch:
-    watch = fresh(check, 0.0, now())
+    watch = Watch(check, begin(now()), 0.0)
     watch.track = replace(watch.track, state=state)
     watch.waiting = True
     return watch

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from monitor.judge.lapse import abandoned, horizon
 from monitor.judge.track import Streak, Track, begin, fallen_silent, patience
 from monitor.model import Change, Check, Moment, Outage, State
 
@@ -52,6 +53,7 @@ def dumped(track: Track) -> dict[str, Any]:
         "recent": [int(bad) for bad in track.recent],
         "ever_ok": track.ever_ok,
         "greeted": track.greeted,
+        "last_attempt": track.last_attempt.wall if track.last_attempt else None,
         "last_evidence": track.last_evidence.wall if track.last_evidence else None,
     }
 
@@ -63,7 +65,6 @@ def loaded(plain: Mapping[str, Any], outage: Outage | None = None) -> Track | No
     versions read each other's.
     """
     try:
-        last = plain.get("last_evidence")
         return Track(
             since=_moment(plain["since"]),
             booked=_moment(plain["booked"]),
@@ -71,7 +72,8 @@ def loaded(plain: Mapping[str, Any], outage: Outage | None = None) -> Track | No
             recent=tuple(bool(bad) for bad in plain.get("recent", ())),
             ever_ok=bool(plain.get("ever_ok", False)),
             greeted=bool(plain.get("greeted", False)),
-            last_evidence=None if last is None else _moment(last),
+            last_attempt=_perhaps(plain.get("last_attempt")),
+            last_evidence=_perhaps(plain.get("last_evidence")),
             failed=_streak(plain.get("failed")),
             bad=_streak(plain.get("bad")),
             limited=_streak(plain.get("limited")),
@@ -85,6 +87,10 @@ def loaded(plain: Mapping[str, Any], outage: Outage | None = None) -> Track | No
 
 def _moment(wall: Any) -> Moment:
     return Moment(float(wall), float(wall))
+
+
+def _perhaps(wall: Any) -> Moment | None:
+    return None if wall is None else _moment(wall)
 
 
 def _streak(plain: Any) -> Streak | None:
@@ -112,7 +118,7 @@ def rebased_outage(outage: Outage, now: Moment) -> Outage:
 
 
 def _rebased_track(track: Track, now: Moment) -> Track:
-    newest = max(track.booked.wall, track.last_evidence.wall if track.last_evidence else 0.0)
+    newest = max(track.booked.wall, track.last_attempt.wall if track.last_attempt else 0.0)
     back = max(0.0, newest - now.wall)
 
     def on(moment: Moment) -> Moment:
@@ -133,6 +139,7 @@ def _rebased_track(track: Track, now: Moment) -> Track:
         limited=moved(track.limited),
         ok=moved(track.ok),
         answering=moved(track.answering),
+        last_attempt=on(track.last_attempt) if track.last_attempt else None,
         last_evidence=on(track.last_evidence) if track.last_evidence else None,
         outage=rebased_outage(outage, now) if outage else None,
     )
@@ -160,14 +167,17 @@ def resumed(track: Track, check: Check, now: Moment) -> Resumed:
     track = _rebased_track(track, now)
     fresh = replace(begin(now), ever_ok=track.ever_ok, counted=now.mono)
     going = replace(track, in_flight=None, seconds=fresh.seconds, counted=now.mono)
-    gap = now.mono - (track.last_evidence or track.booked).mono
+    gap = now.mono - (track.last_attempt or track.booked).mono
+    unseen = now.mono - (track.last_evidence or track.booked).mono
+    ended = abandoned(track) if unseen > horizon(check) else None
+    if ended:
+        going = replace(going, outage=None)
     if gap <= patience(check):
-        return Resumed(going)
-    ended = abandoned(track) if gap > horizon(check) else None
+        return Resumed(going, ended=ended)
     # Nothing is known from where time was last booked; a doubt that was open then stays open.
     calm = track.state in {State.UNKNOWN, State.MAINTENANCE}
     since = track.since if track.state is State.UNKNOWN else track.booked
-    if gap > horizon(check):
+    if unseen > horizon(check):
         going = replace(fresh, since=since)
     elif not calm:
         greeted = track.greeted and track.outage is not None
@@ -177,24 +187,6 @@ def resumed(track: Track, check: Check, now: Moment) -> Resumed:
     detail = f"no attempt for {gap:.0f} s"
     change = Change(check.name, track.state, State.UNKNOWN, since, now, detail=detail, outage=ended)
     return Resumed(going, change, ended)
-
-
-def horizon(check: Check) -> float:
-    """For how many seconds without evidence an outage is taken to be still the same one."""
-    return max(3600.0, 10 * check.interval)
-
-
-def abandoned(track: Track) -> Outage | None:
-    """The open outage, ended at the last evidence because nobody watches it any more.
-
-    A running monitor goes on claiming `down` for a while without evidence; that is inside.
-    """
-    outage = track.outage
-    if outage is None:
-        return None
-    claimed = track.booked if track.state is State.DOWN else track.since
-    known = [outage.started, claimed, track.last_evidence or claimed]
-    return replace(outage, ended=max(known, key=lambda moment: moment.wall), end_known=False)
 
 
 # ------------------------------------------------------------------------------ all of them

@@ -54,10 +54,12 @@ def attempt_ends(
 ) -> tuple[Track, Change | None]:
     """Take in one attempt; `first` tells the first of its round from the rechecks."""
     track = accrued(track, attempt.started)
+    track = replace(track, in_flight=None, last_attempt=attempt.ended)
+    if attempt.verdict is not Verdict.VOID:
+        track = replace(track, last_evidence=attempt.ended)
     if track.state is State.MAINTENANCE:
-        track = replace(track, in_flight=None, last_evidence=attempt.ended)
         return accrued(track, attempt.ended), None
-    track = _streaks(replace(track, in_flight=None, last_evidence=attempt.ended), attempt)
+    track = _streaks(track, attempt)
     if first:
         track = _remembered(track, check.confirm, attempt.verdict)
     if attempt.verdict is Verdict.OK and _partial(track, check.confirm):
@@ -72,7 +74,7 @@ def attempt_ends(
 def tick(track: Track, check: Check, now: Moment) -> tuple[Track, Change | None]:
     """Let time pass: book what is certain; no finished attempt for too long is `unknown`."""
     track = accrued(track, now)
-    last = track.last_evidence
+    last = track.last_attempt
     limit = patience(check)
     calm = track.state in {State.UNKNOWN, State.MAINTENANCE}
     if calm or last is None or now.mono - last.mono <= limit:

@@ -48,8 +48,10 @@ class Track:
     counted: float = -inf
     """Monotonic seconds: what was before this process is in no `seconds`."""
     in_flight: Moment | None = None
+    last_attempt: Moment | None = None
+    """End of the last attempt, whatever it showed."""
     last_evidence: Moment | None = None
-    """End of the last finished attempt."""
+    """End of the last one that showed something of the endpoint, which a `void` one does not."""
     outage: Outage | None = None
     """The open outage; it outlives `unknown`, `limited` and `maintenance`."""
 

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field, fields
 from threading import Lock
 
-from monitor.judge.resume import abandoned
+from monitor.judge.lapse import abandoned
 from monitor.judge.track import Track
 from monitor.ledger.records import Labels, Result, result_of, total, utc_day
 from monitor.model import Change, Check, Outage, Probe

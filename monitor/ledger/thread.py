@@ -25,8 +25,6 @@ PATIENCE = 5.0
 class Ledger:
     """Remembers what it is told in `data_dir`.  No call raises or waits for the disk, but `recall`
     and `close`; the others may come from any one thread.
-
-    `on_error` hears of each thing that goes wrong with the file, in the writer's thread.
     """
 
     def __init__(
@@ -34,12 +32,14 @@ class Ledger:
         data_dir: Path,
         clock: Callable[[], Moment],
         retention: float,
-        on_error: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._queue = Queue()
         path = data_dir / FILE
-        self._writer = Writer(path, self._queue, retention, clock().wall, on_error=on_error)
+        self.errors = 0
+        """How often something went wrong with the file."""
+        started = clock().wall
+        self._writer = Writer(path, self._queue, retention, started, on_error=self._erred)
         self._wake = Event()
         self._stopping = Event()
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
@@ -98,6 +98,9 @@ class Ledger:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(PATIENCE)
+
+    def _erred(self) -> None:
+        self.errors += 1
 
     def _work(self) -> None:
         while not self._stopping.is_set():

@@ -8,23 +8,26 @@ import logging
 import random
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 from monitor import __version__
+from monitor.ledger import Ledger
 from monitor.model import Config
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.wire import PollClock
 from monitor.run.address import Address
 from monitor.run.lock import DataDir
+from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
-from monitor.run.service import Service
+from monitor.run.service import Service, probed
 from monitor.show.metrics import Metrics
 from monitor.show.server import build_app
+from monitor.show.views import StateView
 
 log = logging.getLogger("monitor")
 
@@ -47,20 +50,25 @@ def serve(config: Config, load: Callable[[], Config], settings: Settings) -> Non
     """
     data_dir = DataDir(settings.data_dir)
     poll = PollClock()
+    ledger = Ledger(settings.data_dir, now, config.retention)
     try:
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
-            runner.run(_serve(config, load, settings, poll))
+            runner.run(_serve(config, load, settings, poll, ledger))
     finally:
+        ledger.close()
         data_dir.close()
 
 
 async def _serve(
-    config: Config, load: Callable[[], Config], settings: Settings, poll: PollClock
+    config: Config,
+    load: Callable[[], Config],
+    settings: Settings,
+    poll: PollClock,
+    ledger: Ledger,
 ) -> None:
     _raise_file_limit()
     async with Client(poll) as client:
-        service = Service(client, poll, lambda views: Metrics(__version__, views), random.Random())
-        service.apply(config)
+        service = _service(config, client, poll, ledger)
         service.metrics.reloaded(True, now().wall)
         reloader = _reloader(config, load, settings, service)
         app = build_app(
@@ -78,6 +86,19 @@ async def _serve(
             if watcher:
                 watcher.cancel()
     log.info("stopped")
+
+
+def _service(config: Config, client: Client, poll: PollClock, ledger: Ledger) -> Service:
+    """The checks of `config`, going on from where an earlier process left them."""
+    memory = Memory(ledger)
+    memory.recall(probed(config), now())
+
+    def metrics(views: Callable[[], Iterable[StateView]]) -> Metrics:
+        return Metrics(__version__, views, ledger_errors=lambda: ledger.errors)
+
+    service = Service(client, poll, metrics, random.Random(), memory)
+    service.apply(config)
+    return service
 
 
 def _reloader(

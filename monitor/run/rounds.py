@@ -19,8 +19,8 @@ from tenacity.wait import wait_exponential_jitter
 from monitor.judge import state
 from monitor.judge.company import Company, excused
 from monitor.judge.keys import KeyRing
-from monitor.judge.track import Track, begin
-from monitor.model import Attempt, Change, Check, Mode, Moment, Probe, Reason, Verdict
+from monitor.judge.track import Track
+from monitor.model import Attempt, Change, Check, Mode, Probe, Reason, Verdict
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
 from monitor.probe.clock import now
@@ -83,10 +83,11 @@ class Rounds:
         guard: Blame,
         rng: random.Random,
         sleep: Callable[[float], Awaitable[None]],
-        on_change: Callable[[Watch, Change], None],
+        on_attempt: Callable[[Watch, Change | None], None],
         on_trouble: Callable[[Watch], None] = lambda _watch: None,
     ) -> None:
-        """`on_change` hears every confirmed change as it happens, `on_trouble` the first sign."""
+        """`on_attempt` hears of every attempt taken in, with the change that it confirmed, if any;
+        `on_trouble` of the first sign of trouble."""
         self.guard = guard
         self._keys = KeyRing()
         self._company = Company()
@@ -97,7 +98,7 @@ class Rounds:
         self._probe = probe
         self._rng = rng
         self._sleep = sleep
-        self._on_change = on_change
+        self._on_attempt = on_attempt
         self._on_trouble = on_trouble
 
     def forget(self, name: str) -> None:
@@ -143,8 +144,7 @@ class Rounds:
             self.in_flight.discard(watch.check.name)
             # Cancelled half-way: the time is no longer in doubt.
             watch.track = replace(watch.track, in_flight=None)
-        if change:
-            self._on_change(watch, change)
+        self._on_attempt(watch, change)
         if state.trouble_begins(watch.track, seen):
             self._on_trouble(watch)
         return seen
@@ -183,8 +183,3 @@ class _advised(wait_exponential_jitter):
 
     def __call__(self, retry_state: RetryCallState) -> float:
         return max(super().__call__(retry_state), _advice(retry_state) or 0.0)
-
-
-def fresh(check: Check, phase: float, at: Moment) -> Watch:
-    """A check about which nothing is known yet."""
-    return Watch(check, begin(at), phase)

@@ -15,23 +15,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from monitor.judge import maintenance, state
+from monitor.judge.lapse import lapsed
 from monitor.judge.track import Track
-from monitor.model import Attempt, Change, Check, Config, Mode, Moment, Outage
+from monitor.model import Attempt, Change, Check, Config, Mode, Moment
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.network import Guard
 from monitor.probe.page import reach
 from monitor.probe.wire import PollClock
-from monitor.run.rounds import Rounds, Watch, attempt, fresh
+from monitor.run.memory import Memory
+from monitor.run.rounds import Rounds, Watch, attempt
 from monitor.run.schedule import next_start, phases
-from monitor.run.tell import tell_change, tell_probe
+from monitor.run.tell import tell_change, tell_lost, tell_probe
 from monitor.run.tiers import Tiers, turn
 from monitor.show.metrics import Metrics
 from monitor.show.views import PageCheck, StateView
 
 log = logging.getLogger("monitor")
 
-OUTAGES_KEPT = 20
 DRAIN = 8.0
 """Seconds that running attempts are given at a stop; container engines kill after ten."""
 HOUSEKEEPING = 5.0
@@ -47,13 +48,14 @@ class Service:
         poll: PollClock | None,
         metrics_of: Callable[[Callable[[], Iterable[StateView]]], Metrics],
         rng: random.Random,
+        memory: Memory,
     ) -> None:
         self._client = client
         self._poll = poll
         self.metrics = metrics_of(self.views)
         self._watches: dict[str, Watch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._outages: dict[str, deque[Outage]] = {}
+        self._memory = memory
         self._guard = Guard(client, ())
 
         async def probe(check: Check) -> Attempt:
@@ -64,7 +66,7 @@ class Service:
 
         self._tiers = Tiers(look, self._watches, rng)
         self._rounds = Rounds(
-            probe, self._guard, rng, asyncio.sleep, self._changed, self._tiers.trouble
+            probe, self._guard, rng, asyncio.sleep, self._attempted, self._tiers.trouble
         )
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
@@ -90,7 +92,7 @@ class Service:
     def _view(self, watch: Watch) -> StateView:
         # Only certain time is shown, so a scrape never shows what a confirmation takes back.
         track, _ = state.tick(watch.track, watch.check, now())
-        closed = tuple(self._outages.get(watch.check.name, ()))
+        closed = self._memory.outages(watch.check)
         outages = (*closed, track.outage) if track.outage else closed
         return StateView(watch.check, track.state, track.since, track.seconds, outages)
 
@@ -98,7 +100,8 @@ class Service:
 
     def apply(self, config: Config) -> None:
         """Follow `config`: unchanged checks keep state, streaks, counters and phase."""
-        wanted = {check.name: _effective(check) for check in watchable(config)}
+        wanted = {check.name: check for check in probed(config)}
+        self._memory.retain(config.retention)
         for name in [name for name in self._watches if name not in wanted]:
             self._forget(name)
         if config.guard_targets != self._guard.targets:
@@ -107,7 +110,8 @@ class Service:
         at, starts = now(), phases(new)
         for check in new:
             self._forget(check.name)
-            self._watches[check.name] = fresh(check, at.mono + starts[check.name], at)
+            known = self._memory.track(check, at)
+            self._watches[check.name] = Watch(check, known, at.mono + starts[check.name])
             self.metrics.add(check)
             self._pass_time(self._watches[check.name], at)
             self._launch(check.name)
@@ -131,7 +135,7 @@ class Service:
         task = self._tasks.pop(name, None)
         if task:
             task.cancel()
-        self._outages.pop(name, None)
+        self._memory.forget(watch.check, watch.track)
         self._rounds.forget(name)
         self.metrics.remove(name)
 
@@ -198,17 +202,17 @@ class Service:
         probe = await self._rounds.run(watch, delay)
         if self._watches.get(watch.check.name) is watch:
             self.metrics.observe(watch.check, probe)
+            self._memory.probed(watch.check, probe)
             self.metrics.set_guard(self._guard.up)
             tell_probe(probe, before)
 
-    def _changed(self, watch: Watch, change: Change) -> None:
-        if self._watches.get(change.check) is not watch:
+    def _attempted(self, watch: Watch, change: Change | None) -> None:
+        if self._watches.get(watch.check.name) is not watch:
             return
-        if change.outage and change.outage.ended:
-            kept = self._outages.setdefault(change.check, deque(maxlen=OUTAGES_KEPT))
-            kept.append(change.outage)
-        self.metrics.change(change)
-        tell_change(change)
+        self._memory.attempted(watch.check, watch.track, change)
+        if change:
+            self.metrics.change(change)
+            tell_change(change)
 
     # -------------------------------------------------------------------------------- chores
 
@@ -247,7 +251,16 @@ class Service:
         for change_of in (maintained, state.tick):
             watch.track, change = change_of(watch.track, watch.check, at)
             if change:
-                self._changed(watch, change)
+                self._attempted(watch, change)
+        watch.track, lost = lapsed(watch.track, watch.check, at)
+        if lost:
+            self._memory.lost(watch.check, watch.track, lost)
+            tell_lost(lost)
+
+
+def probed(config: Config) -> list[Check]:
+    """The checks as they are probed: a keyless chat check has the rhythm of its free tier."""
+    return [_effective(check) for check in watchable(config)]
 
 
 def watchable(config: Config) -> list[Check]:
@@ -269,7 +282,6 @@ def maintained(track: Track, check: Check, at: Moment) -> tuple[Track, Change | 
 
 
 def _effective(check: Check) -> Check:
-    """A keyless chat check keeps the rhythm of its free tier."""
     if check.mode is Mode.REACHABILITY and check.reachability:
         return replace(check, interval=check.reachability.interval)
     return check

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
-from monitor.model import Change, Probe, State
+from monitor.model import Change, Outage, Probe, State
 
 log = logging.getLogger("monitor")
 
@@ -22,6 +23,19 @@ def tell_change(change: Change) -> None:
         fields["outage_seconds"] = f"{change.outage.seconds(change.at):.0f}"
     calm = change.after in {State.UP, State.UNKNOWN, State.MAINTENANCE}
     log.log(logging.INFO if calm else logging.WARNING, "state changed", extra={"fields": fields})
+
+
+def tell_resumed(checks: int, outages: Collection[Outage]) -> None:
+    """What an earlier process left, if anything."""
+    if checks:
+        fields = {"checks": checks, "open_outages": " ".join(o.check for o in outages) or None}
+        log.info("going on from the ledger", extra={"fields": fields})
+
+
+def tell_lost(outage: Outage) -> None:
+    """An outage that nobody could see for too long to call it one."""
+    fields = {"check": outage.check, "outage": outage.id}
+    log.warning("an open outage was lost from sight: its end is unknown", extra={"fields": fields})
 
 
 def tell_probe(probe: Probe, before: Probe | None) -> None:

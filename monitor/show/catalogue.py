@@ -207,6 +207,9 @@ LOOP_LAG = _process(
     "Longest time in the last minute for which the event loop could not react.",
 )
 IN_FLIGHT = _process("aichat_probes_in_flight", "Probes that are running now.")
+LEDGER_ERRORS = Spec(
+    "aichat_ledger_errors_total", "counter", (), "Failures to read or write the ledger."
+)
 START_DELAY = Spec(
     "aichat_probe_start_delay_seconds",
     "histogram",

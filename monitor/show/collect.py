@@ -103,6 +103,7 @@ class ProcessGauges(Collector):
     reload_time: float | None = None
     loop_lag: float | None = None
     in_flight: int = 0
+    ledger_errors: Callable[[], int] = int
 
     def describe(self) -> list[Metric]:
         return list(self.collect())
@@ -124,6 +125,7 @@ class ProcessGauges(Collector):
             catalogue.RELOAD_TIME: self.reload_time,
             catalogue.LOOP_LAG: self.loop_lag,
             catalogue.IN_FLIGHT: self.in_flight,
+            catalogue.LEDGER_ERRORS: self.ledger_errors(),
         }
 
     # A registry keeps its collectors in a dictionary.

@@ -38,6 +38,7 @@ class Metrics:
         snapshot: Callable[[], Iterable[StateView]] = tuple,
         *,
         revision: str = "",
+        ledger_errors: Callable[[], int] = int,
         registry: CollectorRegistry | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -45,7 +46,7 @@ class Metrics:
         self._entries: dict[str, Entry] = {}
         self._families = Families(self._registry)
         self._delay = histogram(catalogue.START_DELAY, self._registry)
-        self._process = ProcessGauges(version, revision)
+        self._process = ProcessGauges(version, revision, ledger_errors=ledger_errors)
         for collector in (
             CheckGauges(self._entries),
             StateGauges(snapshot, clock),
