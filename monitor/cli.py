@@ -1,14 +1,18 @@
-"""The command line: `monitor run | once | validate | demo | simulate | schema`."""
+"""The command line: `monitor run | once | validate | demo | simulate | outages | export | …`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from monitor import __version__, commands
+from monitor.config import duration
 from monitor.run.address import Address
 
 PREFIX = "MONITOR_"
@@ -65,9 +69,12 @@ class _Options:
     def listen(self) -> None:
         self.add("--listen", "127.0.0.1:9817", "where to serve HTTP", type=Address.parse)
 
+    def data_dir(self, text: str) -> None:
+        self.add("--data-dir", "./data", text)
+
     def serving(self) -> None:
         self.listen()
-        self.add("--data-dir", "./data", "what has to survive a restart; one service each")
+        self.data_dir("what has to survive a restart; one service each")
         self.flag("--enable-lifecycle", "allow POST /-/reload")
 
 
@@ -126,8 +133,76 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     options.add("--speed", "1", "how much faster the scenario runs", type=_positive)
     options.logging("info")
 
+    options = command("outages", commands.outages, "the outage history, from the ledger")
+    options.data_dir("where the service keeps its ledger; it may be running")
+    options.plain("--since", default="30d", type=_moment, metavar="WHEN", help=_WHEN)
+    options.plain("--check", metavar="NAME", help="only this check")
+    options.plain("--format", default="table", choices=("table", "json", "csv"))
+    options.plain(
+        "--incidents",
+        action="store_true",
+        help="JSON, rolled up: outages of one provider that overlap are one incident",
+    )
+
+    options = command("export", commands.export, "history as OpenMetrics, for promtool")
+    options.data_dir("where the service keeps its ledger; it may be running")
+    options.plain("--format", default="openmetrics", choices=("openmetrics",))
+    options.plain("--since", default="90d", type=_moment, metavar="WHEN", help=_WHEN)
+    options.plain("--until", default="0s", type=_moment, metavar="WHEN", help="the same (now)")
+    options.plain(
+        "--label",
+        action="append",
+        default=[],
+        type=_label,
+        metavar="NAME=VALUE",
+        help="put on every series, as your Prometheus does with job and instance; repeatable",
+    )
+    options.plain(
+        "--step",
+        default="1m",
+        type=_step,
+        metavar="DURATION",
+        help="between two samples; less than 5m, for Prometheus forgets by then (1m)",
+    )
+
     command("schema", commands.schema, "print the JSON Schema of checks.yaml for editors")
     return parser
+
+
+_WHEN = "so long ago (30d), or a moment as 2026-11-24 or 2026-11-24T08:00:00Z, UTC"
+
+
+def _moment(text: str) -> float:
+    """Unix seconds."""
+    try:
+        return time.time() - duration.seconds(text)
+    except ValueError:
+        pass
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        wanted = "a duration such as 30d, or a moment such as 2026-11-24T08:00:00Z"
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected {wanted}") from None
+
+
+def _step(text: str) -> float:
+    try:
+        seconds = duration.seconds(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds < 300:
+        wanted = "a duration from 1s to less than 5m"
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected {wanted}")
+    return seconds
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    taken = {"check", "provider", "model", "state", "outage", "reason"}
+    if not equals or not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name) or name in taken:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected NAME=VALUE, NAME not ours")
+    return name, value
 
 
 def _positive(text: str) -> float:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from monitor import config as configuration
 from monitor.config import ConfigErrors
 from monitor.dialects import DIALECTS
 from monitor.judge.cost import estimate_per_day
-from monitor.model import Config, Mode
+from monitor.ledger import LedgerError
+from monitor.model import Config, Mode, Moment
 from monitor.probe.wire import PollClock
 from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
@@ -165,6 +167,39 @@ def served(config: Config, load: Callable[[], Config], settings: Settings) -> in
         return BAD_CONFIG
     except OSError as error:
         print(f"monitor: cannot listen on {settings.listen.url}: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    return 0
+
+
+def outages(options: argparse.Namespace) -> int:
+    """The outages that the ledger remembers; 2 where there is no ledger to read."""
+    from monitor import history
+
+    wall = time.time()
+    at = Moment(wall, wall)
+    forms = {"table": history.as_table, "json": history.as_json, "csv": history.as_csv}
+    render = history.as_incidents if options.incidents else forms[options.format]
+    try:
+        found = history.outages(Path(options.data_dir), options.since, options.check)
+    except LedgerError as error:
+        print(f"monitor outages: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    print(render(found, at))
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """History as OpenMetrics; 2 where there is no ledger to read."""
+    from monitor import history
+
+    labels = dict(options.label)
+    try:
+        lines = history.export(
+            Path(options.data_dir), options.since, options.until, labels, options.step, sys.stderr
+        )
+        sys.stdout.writelines(lines)
+    except LedgerError as error:
+        print(f"monitor export: {error}", file=sys.stderr)
         return BAD_CONFIG
     return 0
 

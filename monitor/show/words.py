@@ -97,6 +97,12 @@ def machine_moment(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def precise_moment(wall: float) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    at = datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds")
+    return at.replace("+00:00", "Z")
+
+
 def printable(text: str) -> str:
     """Hostile text without what moves a cursor or turns the direction of writing."""
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)

@@ -1,0 +1,128 @@
+"""`monitor outages` and `monitor export`: what the ledger remembers, for people and for machines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from monitor.judge.incidents import Incident, incidents
+from monitor.ledger import Reader
+from monitor.ledger.openmetrics import openmetrics
+from monitor.ledger.schema import FILE
+from monitor.model import Moment, Outage
+from monitor.show import words
+
+FIELDS = ("id", "check", "provider", "model", "started", "ended", "seconds", "reason", "detail")
+DETAIL_SHOWN = 60
+
+
+def outages(data_dir: Path, since: float, check: str | None) -> list[Outage]:
+    """Those that were open at any time since then, by start.  Raises LedgerError."""
+    with Reader(data_dir / FILE) as ledger:
+        return ledger.outages(since, None, check)
+
+
+def as_json(found: Sequence[Outage], now: Moment) -> str:
+    return json.dumps([_plain(outage, now) for outage in found], indent=2, ensure_ascii=False)
+
+
+def as_csv(found: Sequence[Outage], now: Moment) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {name: _harmless(value) for name, value in _plain(outage, now).items()} for outage in found
+    )
+    return out.getvalue().rstrip("\n")
+
+
+def as_table(found: Sequence[Outage], now: Moment) -> str:
+    """For people: newest first, moments in UTC, and what it comes to."""
+    if not found:
+        return "No outages."
+    head = ("started (UTC)", "lasted", "check", "reason", "detail")
+    rows = [head, *(_row(outage, now) for outage in reversed(found))]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]).rstrip()
+        for row in rows
+    ]
+    total = sum(outage.seconds(now) for outage in found)
+    still = sum(outage.ended is None for outage in found)
+    lines += ["", f"{len(found)} outages, {words.length(total)} in all, {still} still open"]
+    return "\n".join(lines)
+
+
+def as_incidents(found: Sequence[Outage], now: Moment) -> str:
+    """Rolled up: outages of one provider that overlap are one incident with members."""
+    return json.dumps([_rolled_up(one, now) for one in incidents(found)], indent=2)
+
+
+def export(
+    data_dir: Path,
+    since: float,
+    until: float,
+    labels: dict[str, str],
+    step: float,
+    progress: TextIO,
+) -> Iterator[str]:
+    """Lines of OpenMetrics; what is coming is said to `progress` first.  Raises LedgerError."""
+    with Reader(data_dir / FILE) as ledger:
+        spans = ledger.timeline(since, until)
+        found = ledger.outages(since, until)
+    names = {span.labels for span in spans}
+    print(f"{len(names)} checks, {len(spans)} spans, {len(found)} outages", file=progress)
+    yield from openmetrics(spans, found, labels, step)
+
+
+# ------------------------------------------------------------------------------------- the rows
+
+
+def _plain(outage: Outage, now: Moment) -> dict[str, Any]:
+    return {
+        "id": outage.id,
+        "check": outage.check,
+        "provider": outage.provider,
+        "model": outage.model or None,
+        "started": _precise(outage.started),
+        "ended": _precise(outage.ended) if outage.ended else None,
+        "seconds": round(outage.seconds(now), 3),
+        "reason": outage.reason.value,
+        "detail": outage.detail,
+    }
+
+
+def _rolled_up(incident: Incident, now: Moment) -> dict[str, Any]:
+    ended = incident.ended or now
+    return {
+        "id": incident.id,
+        "provider": incident.provider,
+        "started": _precise(incident.started),
+        "ended": _precise(incident.ended) if incident.ended else None,
+        "seconds": round(ended.wall - incident.started.wall, 3),
+        "checks": list(incident.members),
+    }
+
+
+def _row(outage: Outage, now: Moment) -> tuple[str, str, str, str, str]:
+    lasted = words.length(outage.seconds(now))
+    if outage.ended is None:
+        lasted += " so far"
+    elif not outage.end_known:
+        lasted += " or more"
+    detail = words.printable(" ".join((outage.detail or "").split()))
+    short = detail if len(detail) <= DETAIL_SHOWN else detail[: DETAIL_SHOWN - 1] + "…"
+    return words.moment(outage.started.wall), lasted, outage.check, outage.reason.value, short
+
+
+def _harmless(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula is marked as a text."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+
+
+def _precise(moment: Moment) -> str:
+    return words.precise_moment(moment.wall)
