@@ -1,4 +1,4 @@
-"""`monitor outages` and `monitor export`: what the ledger remembers, for people and for machines."""
+"""`monitor outages` and `monitor export`: the ledger for people and machines."""
 
 from __future__ import annotations
 

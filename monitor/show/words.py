@@ -61,7 +61,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 def length(seconds: float) -> str:
     """`3 d 4 h`, `12 min 5 s`, `0 s`: the two largest units, cut off and not rounded up."""
-    left = max(0, int(seconds))
+    left = max(0, int(seconds + 0.0005))  # the difference of two moments is a hair too small
     for rank, (unit, size) in enumerate(_UNITS):
         if left >= size or size == 1:
             whole, rest = divmod(left, size)
