@@ -82,6 +82,10 @@ def _twin(name: str) -> str:
     return PREFIX + name.strip("-").replace("-", "_").upper()
 
 
+Command = Callable[[argparse.Namespace], int]
+Adder = Callable[[str, Command, str], _Options]
+
+
 def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="monitor",
@@ -91,11 +95,19 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"monitor {__version__}")
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> _Options:
+    def command(name: str, run: Command, text: str) -> _Options:
         sub = group.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(command=run)
         return _Options(sub, env)
 
+    _add_probing(command)
+    _add_history(command)
+    _add_rehearsal(command)
+    command("schema", commands.schema, "print the JSON Schema of checks.yaml for editors")
+    return parser
+
+
+def _add_probing(command: Adder) -> None:
     options = command("run", commands.run, "the service: probe on schedule and serve the results")
     options.config()
     options.serving()
@@ -116,23 +128,8 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     options.config()
     options.plain("--json", action="store_true", help="print JSON instead")
 
-    options = command("demo", commands.demo, "the whole product on simulated providers, no key")
-    options.listen()
-    options.add("--speed", "1", "how much faster the story runs", type=_positive)
-    options.logging("info")
 
-    options = command("simulate", commands.simulate, "just the simulated providers")
-    options.plain(
-        "scenario",
-        nargs="?",
-        default="healthy",
-        metavar="SCENARIO",
-        help="a behaviour, a provider of the demo's story, or a YAML file (default healthy)",
-    )
-    options.add("--listen", "127.0.0.1:9818", "where to listen", type=Address.parse)
-    options.add("--speed", "1", "how much faster the scenario runs", type=_positive)
-    options.logging("info")
-
+def _add_history(command: Adder) -> None:
     options = command("outages", commands.outages, "the outage history, from the ledger")
     options.data_dir("where the service keeps its ledger; it may be running")
     options.plain("--since", default="30d", type=_moment, metavar="WHEN", help=_WHEN)
@@ -165,8 +162,24 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
         help="between two samples; less than 5m, for Prometheus forgets by then (1m)",
     )
 
-    command("schema", commands.schema, "print the JSON Schema of checks.yaml for editors")
-    return parser
+
+def _add_rehearsal(command: Adder) -> None:
+    options = command("demo", commands.demo, "the whole product on simulated providers, no key")
+    options.listen()
+    options.add("--speed", "1", "how much faster the story runs", type=_positive)
+    options.logging("info")
+
+    options = command("simulate", commands.simulate, "just the simulated providers")
+    options.plain(
+        "scenario",
+        nargs="?",
+        default="healthy",
+        metavar="SCENARIO",
+        help="a behaviour, a provider of the demo's story, or a YAML file (default healthy)",
+    )
+    options.add("--listen", "127.0.0.1:9818", "where to listen", type=Address.parse)
+    options.add("--speed", "1", "how much faster the scenario runs", type=_positive)
+    options.logging("info")
 
 
 _WHEN = "so long ago (30d), or a moment as 2026-11-24 or 2026-11-24T08:00:00Z, UTC"
