@@ -32,13 +32,19 @@ async def running(*checks: Check) -> AsyncIterator[Service]:
             client, None, lambda views: Metrics("test", views), random.Random(1), Memory()
         )
         service.apply(Config(checks, guard_targets=()))
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(service.run())
-            try:
-                yield service
-            finally:
-                service.stop()
-                await task
+        async with service_at_work(service):
+            yield service
+
+
+@contextlib.asynccontextmanager
+async def service_at_work(service: Service) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(service.run())
+        try:
+            yield
+        finally:
+            service.stop()
+            await task
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
