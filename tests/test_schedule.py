@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.model import Confirm, Reason, State, Timeouts
 from monitor.probe.deadlines import Deadlines
-from monitor.run.schedule import next_start, phases
+from monitor.run.schedule import first_starts, next_start, phases
 from tests.making import chat_check
 
 CHECK = chat_check(interval=60.0, confirm=Confirm(recheck=5.0))
@@ -19,7 +19,7 @@ CHECK = chat_check(interval=60.0, confirm=Confirm(recheck=5.0))
 
 def test_first_starts_are_spread_at_a_steady_pace() -> None:
     checks = [replace(CHECK, name=f"c{n}") for n in range(100)]
-    starts = sorted(phases(checks).values())
+    starts = sorted(first_starts(checks).values())
     gaps = [b - a for a, b in pairwise(starts)]
     assert starts[0] == 0
     assert gaps == pytest.approx([0.05] * 99)
@@ -27,8 +27,30 @@ def test_first_starts_are_spread_at_a_steady_pace() -> None:
 
 def test_very_many_checks_share_the_whole_interval() -> None:
     checks = [replace(CHECK, name=f"c{n}") for n in range(6000)]
-    starts = sorted(phases(checks).values())
+    starts = sorted(first_starts(checks).values())
     assert 59 < starts[-1] < 60
+
+
+def test_siblings_are_spread_over_the_interval() -> None:
+    checks = [replace(CHECK, name=f"c{n}", provider=f"p{n % 2}") for n in range(10)]
+    found = phases(checks)
+    for provider in ("p0", "p1"):
+        mine = sorted(found[check.name] % 60.0 for check in checks if check.provider == provider)
+        gaps = [b - a for a, b in pairwise([*mine, mine[0] + 60.0])]
+        assert gaps == pytest.approx([12.0] * 5)
+
+
+def test_strangers_do_not_ask_at_the_same_time() -> None:
+    checks = [replace(CHECK, name=f"c{n}", provider=f"p{n}") for n in range(200)]
+    minutes = [int(phase // 6.0) for phase in phases(checks).values()]
+    assert max(minutes.count(place) for place in set(minutes)) < 45
+
+
+def test_the_second_round_leaves_the_first_half_an_interval() -> None:
+    for number in range(50):
+        check = replace(CHECK, provider=f"p{number}")
+        (origin,) = phases([check]).values()
+        assert 30.0 <= next_start(check, State.UP, origin, 0.0, 0.5) <= 90.0
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,10 @@ class Watch:
 
     check: Check
     track: Track
-    phase: float
-    """Monotonic seconds; see `schedule`."""
+    first: float
+    """When the first round is due, monotonic seconds."""
+    phase: float = 0.0
+    """Origin of the grid of the later ones; see `schedule`."""
     last: Probe | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to bring the next round forward."""

@@ -25,7 +25,7 @@ from monitor.probe.page import reach
 from monitor.probe.wire import PollClock
 from monitor.run.memory import Memory
 from monitor.run.rounds import Rounds, Watch, attempt
-from monitor.run.schedule import next_start, phases
+from monitor.run.schedule import first_starts, next_start, phases
 from monitor.run.tell import tell_change, tell_lost, tell_probe
 from monitor.run.tiers import Tiers, turn
 from monitor.show.metrics import Metrics
@@ -107,11 +107,12 @@ class Service:
         if config.guard_targets != self._guard.targets:
             self._guard = self._rounds.guard = Guard(self._client, config.guard_targets)
         new = [check for check in wanted.values() if not self._kept(check)]
-        at, starts = now(), phases(new)
+        at, starts, origins = now(), first_starts(new), phases(new)
         for check in new:
             self._forget(check.name)
             known = self._memory.track(check, at)
-            self._watches[check.name] = Watch(check, known, at.mono + starts[check.name])
+            first, phase = at.mono + starts[check.name], at.mono + origins[check.name]
+            self._watches[check.name] = Watch(check, known, first, phase)
             self.metrics.add(check)
             self._pass_time(self._watches[check.name], at)
             self._launch(check.name)
@@ -185,7 +186,7 @@ class Service:
 
     async def _keep(self, watch: Watch) -> None:
         """The life of one check: sleep to the next start, run a round, tell, repeat."""
-        due = watch.phase
+        due = watch.first
         while not self._stopping.is_set():
             due = await turn(watch, due)
             delay = max(0.0, now().mono - due)

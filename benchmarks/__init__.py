@@ -1,0 +1,1 @@
+"""Measurements that print ratios and bounds; none of them is a test."""
