@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo run test test-real mutants chaos fmt lock clean
+.PHONY: demo run test test-real mutants chaos bench-detection fmt lock clean
 
 demo: $(VENV)/run.stamp ## the product on simulated providers: no key, no internet
 	$(BIN)/monitor demo
@@ -23,6 +23,9 @@ test-real: $(VENV)/dev.stamp ## against a real model and a real Prometheus; skip
 
 mutants: $(VENV)/dev.stamp ## take each handling of a reason away and see a test fail
 	$(BIN)/python -m tests.mutants
+
+bench-detection: $(VENV)/dev.stamp ## how soon an outage is told, of 1,000 random ones a setting
+	$(BIN)/python -m benchmarks.detection
 
 chaos: $(VENV)/dev.stamp ## kill -9 a thousand times, and hold the ledger against what happened
 	$(BIN)/python -m tests.chaos

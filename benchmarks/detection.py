@@ -24,8 +24,21 @@ SETTINGS: tuple[tuple[str, Setting], ...] = (
     ("5 min, free look blind to it", Setting(300.0, FAST, tier=15.0, sees=False)),
     ("5 min, 5 siblings, first", Setting(300.0, FAST, checks=5)),
 )
-HEAD = ("setting", "bound", "median", "p99", "max", "beyond", "start off", "over median", "over p99",
-        "missed", "invented")  # fmt: skip
+HEAD = tuple(
+    [
+        "setting",
+        "bound",
+        "median",
+        "p99",
+        "max",
+        "beyond",
+        "start off",
+        "over median",
+        "over p99",
+        "missed",
+        "invented",
+    ]
+)
 
 
 def row(name: str, setting: Setting, count: int, seed: int) -> tuple[str, ...]:

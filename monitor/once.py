@@ -60,7 +60,7 @@ async def probe_all(
             await asyncio.sleep(rank * min(START_GAP, SPREAD / len(checks)))
             seen = await attempt(client, check, rng)
             if seen.verdict is Verdict.FAILED and seen.reason in NETWORK_REASONS:
-                ours = await guard.to_blame(check, ever_ok=False)
+                ours = await guard.to_blame(check, seen.reason, ever_ok=False)
                 seen = excused(seen) if ours else seen
             done += 1
             print(f"[{done}/{len(checks)}] {_brief(seen)}", file=progress, flush=True)

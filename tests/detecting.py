@@ -23,7 +23,6 @@ from monitor.model import (
     Probe,
     Reachability,
     Reason,
-    State,
     Verdict,
 )
 from monitor.probe.client import Client
@@ -252,4 +251,14 @@ def _matched(setting: Setting, seen: Seen, outage: Outage) -> Detection | None:
     return Detection(place, began, detected, min(back, default=None))
 
 
-__all__ = ["BEGINNING", "FAST", "HANGING", "Detection", "Result", "Setting", "drawn", "result", "watched"]
+__all__ = [
+    "BEGINNING",
+    "FAST",
+    "HANGING",
+    "Detection",
+    "Result",
+    "Setting",
+    "drawn",
+    "result",
+    "watched",
+]

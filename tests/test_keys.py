@@ -142,7 +142,7 @@ async def test_a_flip_of_all_keys_is_an_outage_of_every_check() -> None:
     async def sleep(_seconds: float) -> None: ...
 
     class Quiet:
-        async def to_blame(self, _check: Check, *, ever_ok: bool) -> bool:
+        async def to_blame(self, _check: Check, _reason: Reason | None, *, ever_ok: bool) -> bool:
             return False
 
     def attempted(_watch: Watch, change: Change | None) -> None:

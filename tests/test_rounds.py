@@ -48,7 +48,7 @@ class Scene:
         moment = now()
         return Attempt(check.name, moment, moment, verdict, reason, retry_after=self.advice)
 
-    async def to_blame(self, check: Check, *, ever_ok: bool) -> bool:
+    async def to_blame(self, check: Check, reason: Reason | None, *, ever_ok: bool) -> bool:
         self.asked.append(ever_ok)
         return self.ours
 

@@ -399,3 +399,32 @@ def test_changes_are_real_and_in_order(script: str, confirm: Confirm) -> None:
         assert change.after is not before
         assert change.since.mono <= change.at.mono
         before = change.after
+
+
+FLAPPING = "UDDDUUDDDUUDDD"
+
+
+@pytest.mark.parametrize(
+    ("more", "up"),
+    [
+        ("UU", False),
+        ("UUU", False),
+        ("UUUU", True),
+        ("UUUUDDDUUUU", False),
+        ("UUUUDDDUUUUUUUU", True),
+    ],
+)
+def test_an_endpoint_that_flaps_has_to_convince(more: str, *, up: bool) -> None:
+    track, changes = run(FLAPPING + more)
+    assert (track.state is State.UP) is up
+    assert sum(change.after is State.DOWN for change in changes) == 3 + more.count("DDD")
+    if up:
+        assert changes[-1].outage is not None
+        first = at(10.0 * len((FLAPPING + more).rstrip("U")))
+        assert changes[-1].outage.ended == first, "the end is the first good answer all the same"
+
+
+def test_an_outage_long_after_the_last_is_no_relapse() -> None:
+    track, changes = run("UDDDUU" + "DDDUU" + "U" * 12 + "DDDUU" + "U" * 12 + "DDDUU")
+    assert track.state is State.UP
+    assert sum(change.after is State.DOWN for change in changes) == 4

@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import sha256
 
+from monitor.judge.flapping import relapses, strictness
 from monitor.judge.track import (
     Streak,
     Track,
@@ -211,11 +212,11 @@ def _claim(track: Track, confirm: Confirm, attempt: Attempt) -> tuple[State, Mom
         case Verdict.FAILED if _long(track.failed, confirm.down):
             return State.DOWN, _start(track.failed)
         case Verdict.OK:
-            needed = confirm.up if track.greeted else 1
+            needed = confirm.up * strictness(track) if track.greeted else 1
             if _long(track.ok, needed):
                 return State.UP, _start(track.ok)
     if track.state is State.DOWN or track.outage:
-        ended = _long(track.answering, confirm.degraded)
+        ended = _long(track.answering, confirm.degraded * strictness(track))
         return (State.DEGRADED, _start(track.answering)) if ended else None
     if attempt.verdict is Verdict.OK:
         return None
@@ -243,8 +244,10 @@ def _enter(
         # Failures may have been booked as unknown, but never as anything better.
         began = later(start, track.since) if track.state is State.UNKNOWN else since
         outage = touched = _opened(check, began, attempt)
+        track = replace(track, relapses=relapses(track, check, began))
     elif state in {State.UP, State.DEGRADED} and outage is not None:
         touched, outage = replace(outage, ended=start), None
+        track = replace(track, recovered=start)
     else:
         touched = None
     change = Change(

@@ -45,6 +45,10 @@ class Track:
     ever_ok: bool = False
     greeted: bool = False
     """Was `up` since the start or a long silence; until then one `ok` is enough."""
+    relapses: int = 0
+    """How many outages in a row began soon after the one before had ended."""
+    recovered: Moment | None = None
+    """When the last outage ended."""
     counted: float = -inf
     """Monotonic seconds: what was before this process is in no `seconds`."""
     in_flight: Moment | None = None

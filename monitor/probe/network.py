@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from monitor.dialects.request import plain_headers
 from monitor.dialects.signals import Request
-from monitor.model import Check, Mode, Timeouts
+from monitor.model import Check, Mode, Reason, Timeouts
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.consumers import PageConsumer
@@ -20,6 +21,13 @@ _TIMEOUT = Timeouts(connect=4.0, first_byte=4.0, idle=4.0, total=6.0)
 _CLUSTER = (".local", ".internal", ".svc", ".localhost", ".cluster.local", ".home.arpa", ".test")
 
 
+class _Way(NamedTuple):
+    """How the network is tried: over which proxy, and whether names have to be looked up."""
+
+    proxy: str | None = None
+    named: bool = False
+
+
 class Guard:
     """Tells our own dead network from a dead provider: all targets must fail for the blame."""
 
@@ -27,41 +35,48 @@ class Guard:
         self._client = client
         self.targets = targets
         self._lock = asyncio.Lock()
-        self._asked_at: dict[str | None, float] = {}
-        self._answers: dict[str | None, bool] = {}
+        self._asked_at: dict[_Way, float] = {}
+        self._answers: dict[_Way, bool] = {}
         self.ever_passed = False
 
     @property
     def up(self) -> bool | None:
         """The last answer over a direct connection, None before the first or without targets."""
-        return self._answers.get(None)
+        return self._answers.get(_Way())
 
-    async def network_up(self, proxy: str | None = None) -> bool:
-        """Whether any target answers, over the proxy that the asking check uses."""
+    async def network_up(self, proxy: str | None = None, *, named: bool = False) -> bool:
+        """Whether any target answers, over the proxy that the asking check uses.
+
+        With `named` only targets count that have to be looked up by name, if there are any: an
+        address that answers says nothing of our name servers.
+        """
+        way = _Way(proxy, named)
         async with self._lock:
-            asked = self._asked_at.get(proxy)
+            asked = self._asked_at.get(way)
             if asked is None or now().mono - asked > FRESH:
-                self._answers[proxy] = await self._try_all(proxy)
-                self._asked_at[proxy] = now().mono
-            answer = self._answers[proxy]
+                self._answers[way] = await self._try_all(way)
+                self._asked_at[way] = now().mono
+            answer = self._answers[way]
             self.ever_passed = self.ever_passed or answer
             return answer
 
-    async def to_blame(self, check: Check, *, ever_ok: bool) -> bool:
-        """Whether a failure of `check` is our own network's.
+    async def to_blame(self, check: Check, reason: Reason | None, *, ever_ok: bool) -> bool:
+        """Whether a failure of `check`, for `reason`, is our own network's.
 
         A guard that never passed may stand behind a firewall: it then only speaks for checks
         that never worked either, so that real outages of the others still show.
         """
         if not check.guard or not self.targets or is_private(check.url):
             return False
-        if await self.network_up(check.proxy):
+        if await self.network_up(check.proxy, named=reason is Reason.DNS):
             return False
         return self.ever_passed or not ever_ok
 
-    async def _try_all(self, proxy: str | None) -> bool:
+    async def _try_all(self, way: _Way) -> bool:
+        named = [target for target in self.targets if not _is_address(target)]
+        targets = named if way.named and named else self.targets
         async with asyncio.TaskGroup() as group:
-            tries = [group.create_task(self._try(target, proxy)) for target in self.targets]
+            tries = [group.create_task(self._try(target, way.proxy)) for target in targets]
         return any(task.result() for task in tries)
 
     async def _try(self, target: str, proxy: str | None) -> bool:
@@ -89,6 +104,14 @@ async def _tcp(host: str, port: int) -> bool:
     except (OSError, TimeoutError):
         return False
     writer.transport.abort()
+    return True
+
+
+def _is_address(url: str) -> bool:
+    try:
+        ipaddress.ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
     return True
 
 

@@ -73,7 +73,7 @@ class Watch:
 class Blame(Protocol):
     """Who tells our own dead network from a dead provider."""
 
-    async def to_blame(self, check: Check, *, ever_ok: bool) -> bool: ...
+    async def to_blame(self, check: Check, reason: Reason | None, *, ever_ok: bool) -> bool: ...
 
 
 class Rounds:
@@ -157,7 +157,7 @@ class Rounds:
         suspect = self._company.suspect(check, seen)
         if not suspect or not state.would_blame(track, check, seen, first=first):
             return seen
-        ours = await self.guard.to_blame(check, ever_ok=track.ever_ok)
+        ours = await self.guard.to_blame(check, seen.reason, ever_ok=track.ever_ok)
         return excused(seen) if ours else seen
 
 
