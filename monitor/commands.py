@@ -178,13 +178,18 @@ def outages(options: argparse.Namespace) -> int:
     wall = time.time()
     at = Moment(wall, wall)
     forms = {"table": history.as_table, "json": history.as_json, "csv": history.as_csv}
-    render = history.as_incidents if options.incidents else forms[options.format]
+    data_dir = Path(options.data_dir)
     try:
-        found = history.outages(Path(options.data_dir), options.since, options.check)
+        found = history.outages(data_dir, options.since, options.check)
+        if options.incidents:
+            since = min((one.started.wall for one in found), default=options.since)
+            text = history.as_incidents(found, history.timeline(data_dir, since), at)
+        else:
+            text = forms[options.format](found, at)
     except LedgerError as error:
         print(f"monitor outages: {error}", file=sys.stderr)
         return BAD_CONFIG
-    print(render(found, at))
+    print(text)
     return 0
 
 

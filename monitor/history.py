@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from monitor.judge.incidents import Incident, incidents
-from monitor.ledger import Reader
+from monitor.ledger import Reader, Span
 from monitor.ledger.openmetrics import openmetrics
 from monitor.ledger.schema import FILE
 from monitor.model import Moment, Outage
@@ -18,6 +18,12 @@ from monitor.show import words
 
 FIELDS = ("id", "check", "provider", "model", "started", "ended", "seconds", "reason", "detail")
 DETAIL_SHOWN = 60
+
+
+def timeline(data_dir: Path, since: float) -> list[Span]:
+    """What every check was since then.  Raises LedgerError."""
+    with Reader(data_dir / FILE) as ledger:
+        return ledger.timeline(since)
 
 
 def outages(data_dir: Path, since: float, check: str | None) -> list[Outage]:
@@ -57,9 +63,13 @@ def as_table(found: Sequence[Outage], now: Moment) -> str:
     return "\n".join(lines)
 
 
-def as_incidents(found: Sequence[Outage], now: Moment) -> str:
-    """Rolled up: outages of one provider that overlap are one incident with members."""
-    return json.dumps([_rolled_up(one, now) for one in incidents(found)], indent=2)
+def as_incidents(found: Sequence[Outage], spans: Sequence[Span], now: Moment) -> str:
+    """Rolled up: outages of one provider that overlap are one incident with members.
+
+    It is partial where other checks of the provider were watched meanwhile, as `spans` tell.
+    """
+    rolled = [_rolled_up(one, spans, now) for one in incidents(found)]
+    return json.dumps(rolled, indent=2)
 
 
 def export(
@@ -96,8 +106,15 @@ def _plain(outage: Outage, now: Moment) -> dict[str, Any]:
     }
 
 
-def _rolled_up(incident: Incident, now: Moment) -> dict[str, Any]:
+def _rolled_up(incident: Incident, spans: Sequence[Span], now: Moment) -> dict[str, Any]:
     ended = incident.ended or now
+    watched = {
+        span.check
+        for span in spans
+        if span.provider == incident.provider
+        and span.started < ended.wall
+        and span.ended > incident.started.wall
+    }
     return {
         "id": incident.id,
         "provider": incident.provider,
@@ -105,6 +122,7 @@ def _rolled_up(incident: Incident, now: Moment) -> dict[str, Any]:
         "ended": _precise(incident.ended) if incident.ended else None,
         "seconds": round(ended.wall - incident.started.wall, 3),
         "checks": list(incident.members),
+        "partial": bool(watched - set(incident.members)),
     }
 
 

@@ -129,7 +129,7 @@ def drawn(setting: Setting, count: int, rng: random.Random) -> list[tuple[float,
         start = at + rng.uniform(0.0, setting.interval)
         end = start + 20.0 + rng.expovariate(1 / 300.0)
         found.append((start, end))
-        at = end + 3 * setting.interval + 200.0
+        at = end + 11 * setting.interval + 60.0  # no relapse
     return found
 
 

@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,13 @@ def test_one_check_and_a_later_beginning_leave_less(
 
 def test_outages_that_overlap_are_one_incident_with_members() -> None:
     one, two = outage_of(0), outage_of(0, id="b" * 12, check="d", ended=None)
-    (told,) = json.loads(history.as_incidents([one, two], NOW))
+    calm = Span("e", "p", "m-1", State.UP, START, END)
+    (told,) = json.loads(history.as_incidents([one, two], [], NOW))
+    assert not told["partial"]
+    (told,) = json.loads(history.as_incidents([one, two], [calm], NOW))
+    assert told["partial"], "one of its checks was well all the time"
+    (told,) = json.loads(history.as_incidents([one, two], [replace(calm, provider="q")], NOW))
+    assert not told["partial"]
     assert told["checks"] == ["c", "d"]
     assert told["ended"] is None
     assert told["seconds"] == END - START

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from monitor.model import Reason
 from monitor.probe.client import Client
 from monitor.probe.network import Guard, is_private
 from tests.making import web_check
@@ -26,20 +27,20 @@ async def test_all_targets_must_fail_for_the_blame_to_be_ours(client: Client) ->
     dead = f"tcp://127.0.0.1:{closed_port()}"
     async with serving(always(head(204) + END)) as port:
         alive = Guard(client, (dead, f"tcp://127.0.0.1:{port}"))
-        assert not await alive.to_blame(check, ever_ok=True)
+        assert not await alive.to_blame(check, Reason.CONNECT, ever_ok=True)
         assert alive.up is True
-    assert await Guard(client, (dead, dead)).to_blame(check, ever_ok=False)
+    assert await Guard(client, (dead, dead)).to_blame(check, Reason.CONNECT, ever_ok=False)
 
 
 async def test_a_guard_that_never_passed_speaks_only_for_checks_that_never_worked(
     client: Client,
 ) -> None:
     guard = Guard(client, (f"tcp://127.0.0.1:{closed_port()}",))
-    assert not await guard.to_blame(web_check(PUBLIC), ever_ok=True)
-    assert await guard.to_blame(web_check(PUBLIC), ever_ok=False)
+    assert not await guard.to_blame(web_check(PUBLIC), Reason.CONNECT, ever_ok=True)
+    assert await guard.to_blame(web_check(PUBLIC), Reason.CONNECT, ever_ok=False)
     assert guard.up is False
     guard.ever_passed = True
-    assert await guard.to_blame(web_check(PUBLIC), ever_ok=True)
+    assert await guard.to_blame(web_check(PUBLIC), Reason.CONNECT, ever_ok=True)
 
 
 @pytest.mark.parametrize(("status", "up"), [(204, True), (302, False), (500, False)])
@@ -53,13 +54,31 @@ async def test_a_captive_portal_is_no_internet(client: Client, status: int, up: 
 
 async def test_without_targets_or_with_the_guard_off_nobody_is_blamed(client: Client) -> None:
     dead = f"tcp://127.0.0.1:{closed_port()}"
-    assert not await Guard(client, ()).to_blame(web_check(PUBLIC), ever_ok=False)
-    assert not await Guard(client, (dead,)).to_blame(web_check(PUBLIC, guard=False), ever_ok=False)
+    assert not await Guard(client, ()).to_blame(web_check(PUBLIC), Reason.CONNECT, ever_ok=False)
+    assert not await Guard(client, (dead,)).to_blame(
+        web_check(PUBLIC, guard=False), Reason.CONNECT, ever_ok=False
+    )
+
+
+async def test_a_name_that_cannot_be_looked_up_is_judged_by_names(client: Client) -> None:
+    """With our name servers gone an address that answers proves nothing about names."""
+    async with serving(always(head(204) + END)) as port:
+        by_address = f"tcp://127.0.0.1:{port}"
+        by_name = f"tcp://localhost:{closed_port()}"
+        guard = Guard(client, (by_address, by_name))
+        assert await guard.to_blame(web_check(PUBLIC), Reason.DNS, ever_ok=True) is False
+        guard.ever_passed = True
+        assert await guard.to_blame(web_check(PUBLIC), Reason.DNS, ever_ok=True)
+        assert not await guard.to_blame(web_check(PUBLIC), Reason.CONNECT, ever_ok=True)
+        only = Guard(client, (by_address,))
+        assert not await only.to_blame(web_check(PUBLIC), Reason.DNS, ever_ok=True)
 
 
 async def test_private_hosts_are_not_judged_by_internet_targets(client: Client) -> None:
     guard = Guard(client, (f"tcp://127.0.0.1:{closed_port()}",))
-    assert not await guard.to_blame(web_check("http://10.0.0.5:8000/v1"), ever_ok=False)
+    assert not await guard.to_blame(
+        web_check("http://10.0.0.5:8000/v1"), Reason.CONNECT, ever_ok=False
+    )
 
 
 @pytest.mark.parametrize(
