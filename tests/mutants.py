@@ -28,6 +28,7 @@ ROOMS = ("dialects", "judge", "probe", "run/rounds.py")
 TABLES = ("CODES", "WORDS")
 #: Fastest killers first.
 STAGES = (
+    ["tests/test_meanings.py"],
     ["tests/test_transcripts.py", "-k", "means_what_it_says"],
     [f"tests/test_{name}.py" for name in ("judge", "dialects", "state", "keys", "company")],
     [f"tests/test_{name}.py" for name in ("stalled", "rounds", "network", "signing", "tiers")],
