@@ -138,6 +138,11 @@ class Monitor:
             self.clock.seconds += every - 1.0
         return self
 
+    def calm(self) -> Monitor:
+        """So long that the next outage is no relapse of the last."""
+        self.clock.seconds += 11 * self.check.interval
+        return self
+
     def turn(self) -> Monitor:
         self.writer.turn(self.clock())
         return self

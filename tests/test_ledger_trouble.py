@@ -73,7 +73,9 @@ def test_a_full_disk_costs_old_results_only(path: Path, caplog: pytest.LogCaptur
     disk.pages = 1
     monitor.writer._disconnect()
     for _ in range(20):
-        monitor.play("DDDUU" * 4).turn()
+        for _ in range(4):
+            monitor.play("DDDUU").calm()
+        monitor.turn()
     assert monitor.errors > 5
     assert told(caplog) == ["the ledger cannot be written; probing goes on"]
     assert monitor.queue.dropped > 200
@@ -272,11 +274,18 @@ def test_what_cannot_be_written_in_the_end_is_said(
 # -------------------------------------------------------------------------------- broken files
 
 
+LIVED = (30 * (6 + 11) + 3) * 60.0
+
+
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A ledger with some of everything in it."""
     path = tmp_path_factory.mktemp("lived") / "ledger.db"
-    Monitor(path, Clock()).turn().play("UDDDUU" * 30 + "DDD").stop()
+    monitor = Monitor(path, Clock()).turn()
+    for _ in range(30):
+        monitor.play("UDDDUU").calm()
+    monitor.play("DDD").stop()
+    assert monitor.clock.seconds == LIVED
     return path.read_bytes()
 
 
@@ -284,10 +293,9 @@ def survives(folder: Path, whole: bytes, broken: bytes) -> bool:
     """Start on a broken file, live a little, stop; whether the file had to be set aside."""
     path = folder / "ledger.db"
     path.write_bytes(broken)
-    clock = Clock(183 * 60.0)
-    monitor = Monitor(path, clock)
+    monitor = Monitor(path, Clock(LIVED))
     for _ in range(4):
-        monitor.play("DDDUU").turn()
+        monitor.play("DDDUU").calm().turn()
     monitor.stop()
     assert is_whole(path)
     with Reader(path) as ledger:
@@ -331,7 +339,7 @@ def test_flipped_bytes_never_stop_anything(tmp_path: Path, lived: bytes, seed: i
         broken[rng.randrange(100, len(broken))] ^= 1 << rng.randrange(8)
     path = tmp_path / "ledger.db"
     path.write_bytes(broken)
-    monitor = Monitor(path, Clock(183 * 60.0))
+    monitor = Monitor(path, Clock(LIVED))
     monitor.play("DDDUU" * 4).turn().stop()
     assert monitor.queue.take().changes == []
     try:
