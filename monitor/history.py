@@ -80,13 +80,16 @@ def export(
     step: float,
     progress: TextIO,
 ) -> Iterator[str]:
-    """Lines of OpenMetrics; what is coming is said to `progress` first.  Raises LedgerError."""
+    """Lines of OpenMetrics; `progress` is told what is coming.  Raises LedgerError."""
     with Reader(data_dir / FILE) as ledger:
         spans = ledger.timeline(since, until)
         found = ledger.outages(since, until)
     names = {span.labels for span in spans}
     print(f"{len(names)} checks, {len(spans)} spans, {len(found)} outages", file=progress)
-    yield from openmetrics(spans, found, labels, step)
+    for line in openmetrics(spans, found, labels, step):
+        if line.startswith("# TYPE"):
+            print(line.split()[2], file=progress)
+        yield line
 
 
 # ------------------------------------------------------------------------------------- the rows

@@ -32,7 +32,7 @@ from monitor.run.memory import Memory
 from monitor.run.service import Service
 from monitor.show.metrics import Metrics
 from tests.making import chat_check
-from tests.virtual import BEGINNING, VirtualTime, run
+from tests.virtual import VirtualTime, run
 
 HEALTHY = (0.3, 1.5)
 """Seconds that a good attempt takes, from and to."""
@@ -249,16 +249,3 @@ def _matched(setting: Setting, seen: Seen, outage: Outage) -> Detection | None:
     ]
     detected, began = outage.confirmed.mono - start, outage.started.mono - start
     return Detection(place, began, detected, min(back, default=None))
-
-
-__all__ = [
-    "BEGINNING",
-    "FAST",
-    "HANGING",
-    "Detection",
-    "Result",
-    "Setting",
-    "drawn",
-    "result",
-    "watched",
-]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monitor.judge import state
+from monitor.judge.lapse import lapsed
 from monitor.judge.resume import reconciled
 from monitor.judge.track import Track, begin
 from monitor.ledger import schema
@@ -122,6 +123,10 @@ class Monitor:
         self.track, change = state.tick(self.track, self.check, self.clock())
         if change:
             self._tell(change)
+        self.track, lost = lapsed(self.track, self.check, self.clock())
+        if lost:
+            self.queue.outage(lost)
+            self._tell(None)
 
     def maintain(self) -> None:
         """A maintenance window opens, or closes where one is open."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ import aiohttp
 import pytest
 
 from monitor import __version__
+from monitor.cli import main
 from monitor.simulator import SimulatedProvider
 
 ROOT = Path(__file__).parent.parent
@@ -338,3 +340,12 @@ async def test_without_any_network_every_check_is_unknown_and_nothing_is_claimed
     text = "".join(lines) + rest
     assert "reason=local_network" in text
     assert "state changed" not in text, "unknown it was, unknown it is"
+
+
+def test_the_readme_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = set(re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert {"run", "outages", "schema"} <= listed
+    assert set(re.findall(r"^\| `monitor (\w+)", readme, re.MULTILINE)) == listed

@@ -65,11 +65,16 @@ def test_a_stepped_wall_clock_breaks_neither_rhythm_nor_lengths(step: float) -> 
     def meddle(clocks: VirtualTime) -> None:
         clocks.stepped = step
 
-    # Half-way through the whole time is in the middle of the outage.
-    seen = watched(setting, [(5_000.0, 6_200.0)], 2, meddle)
+    # Half-way through the whole time, which is in the middle of the outage.
+    seen = watched(setting, [(1_000.0, 2_200.0)], 2, meddle)
     (outage,) = seen.outages()
     assert outage.ended is not None
-    assert outage.ended.mono - outage.started.mono == pytest.approx(1200.0, abs=62.0)
+    assert outage.started.mono < 1_500.0 < outage.ended.mono
+    assert outage.seconds(outage.ended) == pytest.approx(1_200.0, abs=62.0)
+    told = outage.ended.wall - outage.started.wall
+    assert told == pytest.approx(outage.seconds(outage.ended) + step), (
+        "moments are the wall clock's"
+    )
     starts = [probe.attempts[0].started.mono for probe in seen.probes]
     assert max(b - a for a, b in pairwise(starts)) < 61.0
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from monitor.show.metrics import Metrics
 from monitor.simulator import SimulatedProvider
 from tests.ledgers import CHECK, Clock, attempt_of
 from tests.serving import END, always, head, serving
-from tests.test_cli import checks, running, until
+from tests.test_cli import ROOT, checks, environment, free_port, running, until
 from tests.test_service import OK, service_at_work, web
 from tests.test_service import state as state_of
 from tests.test_service import until as happens
@@ -213,3 +216,57 @@ def test_a_wall_clock_that_was_stepped_bends_no_outage() -> None:
         assert change is not None and change.outage is not None
         assert change.outage.seconds(jumped) == pytest.approx(180.0)
         assert track.seconds[State.DOWN] == pytest.approx(180.0)
+
+
+async def test_a_check_that_moves_and_comes_back_has_its_outages(tmp_path: Path) -> None:
+    async with (
+        serving(BAD) as bad,
+        serving(OK) as good,
+        remembering(tmp_path, web(bad, provider="p")) as service,
+    ):
+        await happens(lambda: state_of(service, "w") is State.DOWN, "down")
+        service.apply(Config((web(good, provider="p"),), guard_targets=()))
+        (outage,) = service.views()[0].outages
+        assert not outage.end_known, "the same labels, but another question"
+        service.apply(Config((), guard_targets=()))
+        service.apply(Config((web(good, provider="p"),), guard_targets=()))
+        assert [one.id for one in service.views()[0].outages] == [outage.id]
+
+
+@pytest.mark.parametrize(
+    "mount",
+    ["mount -t tmpfs -o ro none {data}", "mount -t tmpfs -o size=4k,nr_inodes=1 none {data}"],
+    ids=["read-only", "full"],
+)
+async def test_a_disk_in_trouble_at_the_start_stops_nobody(
+    provider: SimulatedProvider, tmp_path: Path, mount: str
+) -> None:
+    trial = ["unshare", "--mount", "sh", "-c"]
+    data = tmp_path / "data"
+    data.mkdir()
+    mounting = mount.format(data=data)
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*trial, mounting], check=False).returncode
+    ):
+        pytest.skip("no right to mount")
+    config = checks(tmp_path / "c.yaml", provider.url, "healthy")
+    url = f"http://127.0.0.1:{free_port()}"
+    words = [sys.executable, "-m", "monitor", "run", "--config", str(config), "--data-dir", str(data),
+             "--listen", url.removeprefix("http://")]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *trial, f'{mounting} && exec "$@"', "sh", *words,
+        env=environment(), cwd=ROOT, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        text = await until(f"{url}/metrics", lambda t: 'state="up"} 1.0' in t)
+        assert "aichat_ledger_errors_total 0.0" not in text
+        process.terminate()
+        _, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0
+    assert err.decode().count("cannot be locked") == 1
+    assert err.decode().count("the ledger cannot be written; probing goes on") == 1

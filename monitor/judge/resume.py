@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from monitor.judge.lapse import abandoned, horizon
+from monitor.judge.lapse import abandoned, horizon, lapsed
 from monitor.judge.track import Streak, Track, begin, fallen_silent, patience
 from monitor.model import Change, Check, Moment, Outage, State
 
@@ -174,9 +174,7 @@ def resumed(track: Track, check: Check, now: Moment) -> Resumed:
     going = replace(track, in_flight=None, seconds=fresh.seconds, counted=now.mono)
     gap = now.mono - (track.last_attempt or track.booked).mono
     unseen = now.mono - (track.last_evidence or track.booked).mono
-    ended = abandoned(track) if unseen > horizon(check) else None
-    if ended:
-        going = replace(going, outage=None)
+    going, ended = lapsed(going, check, now)
     if gap <= patience(check):
         return Resumed(going, ended=ended)
     # Nothing is known from where time was last booked; a doubt that was open then stays open.

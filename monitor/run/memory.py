@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
@@ -14,8 +13,6 @@ from monitor.ledger.records import Labels
 from monitor.model import Change, Check, Moment, Outage, Probe
 from monitor.run.tell import tell_change, tell_resumed
 from monitor.show.outages import KEPT_OF_CHECK, KEPT_SECONDS
-
-log = logging.getLogger("monitor")
 
 
 class Keeper(Protocol):
@@ -97,10 +94,10 @@ class Memory:
             self._keeper.probe(check, probe)
 
     def forget(self, check: Check, track: Track) -> None:
-        """`check` is no longer watched: its open outage ends here."""
-        self._ended.pop(check.labels3, None)
-        if self._keeper:
-            self._keeper.part(check.labels3, track)
+        """`check` is no longer watched, or asks otherwise: its open outage ends here."""
+        ended = self._keeper.part(check.labels3, track) if self._keeper else None
+        if ended:
+            self._keep(ended)
 
     def retain(self, seconds: float) -> None:
         """Keep single rounds for so long."""
