@@ -91,6 +91,9 @@ class Seen:
     true: Sequence[tuple[float, float]]
     changes: list[Change] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
+    lost: list[Outage] = field(default_factory=list)
+    """Ended without a change of state."""
+    retention: float | None = None
     overlaps: int = 0
     running: set[str] = field(default_factory=set)
 
@@ -106,12 +109,14 @@ class Seen:
     def probe(self, check: Check, probe: Probe) -> None:
         self.probes.append(probe)
 
-    def outage(self, outage: Outage) -> None: ...
+    def outage(self, outage: Outage) -> None:
+        self.lost.append(outage)
 
     def part(self, labels: tuple[str, str, str], track: Track) -> Outage | None:
         return None
 
-    def retain(self, seconds: float) -> None: ...
+    def retain(self, seconds: float) -> None:
+        self.retention = seconds
 
     def outages(self, check: str = "c0") -> list[Outage]:
         """Those that began, each as it was last told."""

@@ -157,6 +157,32 @@ def seconds_of(spans: list[Span], state: State, name: str) -> float:
     return sum(s.ended - s.started for s in spans if s.state is state and s.check == name)
 
 
+def values(text: str, series: str) -> list[float]:
+    return [float(line.split()[1]) for line in text.splitlines() if line.startswith(series)]
+
+
+def test_no_outage_is_too_short_for_the_step() -> None:
+    """Two seconds of it, four minutes between samples."""
+    turns = (START, START + 1_000.0, START + 1_002.0, START + 2_000.0)
+    states = (State.UP, State.DOWN, State.UP)
+    spans = [
+        Span("c", "p", "m-1", state, begun, over)
+        for state, begun, over in zip(states, turns, turns[1:], strict=False)
+    ]
+    text = "".join(openmetrics(spans, [], {}, 240.0))
+    assert values(text, "aichat_check_up{").count(0.0) == 1
+    down = 'aichat_check_state_seconds_total{check="c",provider="p",model="m-1",state="down"}'
+    assert values(text, down)[-1] == 2.0
+
+
+def test_counters_begin_at_zero_where_the_history_begins() -> None:
+    """What was confirmed before is not counted, as in a process that begins there."""
+    span = Span("c", "p", "m-1", State.UP, START + 90.0, START + 900.0)
+    outages = [outage_of(0, ended=None), outage_of(5)]
+    counted = values("".join(openmetrics([span], outages, {}, 60.0)), "aichat_outages_total{")
+    assert (counted[0], counted[-1]) == (0.0, 1.0)
+
+
 @needs_prometheus
 def test_a_new_prometheus_gets_the_history_back(data_dir: Path, tmp_path: Path) -> None:
     """Through promtool into blocks, then asked of a real Prometheus: the ledger's own figures."""

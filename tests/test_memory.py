@@ -10,27 +10,32 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from monitor.judge import state
 from monitor.judge.lapse import lapsed
+from monitor.judge.resume import Saved, identity
 from monitor.judge.track import Track, begin
-from monitor.ledger import Ledger, Reader
+from monitor.ledger import Ledger, Reader, Recalled
 from monitor.ledger.schema import FILE
-from monitor.model import Check, Config, Moment, Outage, State
+from monitor.model import Attempt, Check, Config, Moment, Outage, Reason, State, Verdict
 from monitor.probe.client import Client
 from monitor.probe.clock import now
+from monitor.run import service as service_module
 from monitor.run.memory import Memory
 from monitor.run.service import Service
 from monitor.show.metrics import Metrics
 from monitor.simulator import SimulatedProvider
+from tests.detecting import Seen
 from tests.ledgers import CHECK, Clock, attempt_of
 from tests.serving import END, always, head, serving
 from tests.test_cli import ROOT, checks, environment, free_port, running, until
 from tests.test_service import OK, service_at_work, web
 from tests.test_service import state as state_of
 from tests.test_service import until as happens
+from tests.virtual import VirtualTime, run
 
 BAD = always(head(500) + END)
 
@@ -156,6 +161,78 @@ def test_an_outage_out_of_sight_for_over_an_hour_ends(letters: str, *, ends: boo
     assert lost.ended == before.since, "unknown began where the claim of being down ended"
     assert after.outage is None
     assert lapsed(after, CHECK, clock()) == (after, None), "once"
+
+
+def test_after_a_lapse_nothing_is_confirmed_by_failures_from_before() -> None:
+    """Our own stalls say nothing of the endpoint, and so they break no streak."""
+    clock = Clock()
+    track, lost = lapsed(played("UDDD" + "V" * 70, clock), CHECK, clock())
+    assert lost is not None
+    track, change = state.attempt_ends(track, CHECK, attempt_of(CHECK, "D", clock()), first=True)
+    assert change is None
+    assert track.outage is None
+
+
+def test_a_running_service_ends_an_outage_that_it_cannot_see_any_more() -> None:
+    """Three failures, and then our own network is gone for two hours."""
+    seen = Seen([])
+
+    async def attempt(_client: Client, check: Check, _rng: random.Random) -> Attempt:
+        began = now()
+        await asyncio.sleep(1.0)
+        bad = (Verdict.FAILED, Reason.SERVER_ERROR)
+        ours = (Verdict.VOID, Reason.LOCAL_NETWORK)
+        return Attempt(check.name, began, now(), *(bad if began.mono < 300.0 else ours))
+
+    async def main(_clocks: VirtualTime) -> tuple[State, Sequence[Outage]]:
+        async with Client() as client:
+            service = Service(
+                client, None, lambda views: Metrics("test", views), random.Random(1), Memory(seen)
+            )
+            service.apply(Config((web(9, interval=60.0),), guard_targets=(), retention=7.0))
+            async with service_at_work(service):
+                await asyncio.sleep(7_200.0)
+            (view,) = service.views()
+            return view.state, view.outages
+
+    with mock.patch.object(service_module, "attempt", attempt):
+        said, shown = run(main)
+    assert said is State.UNKNOWN
+    (lost,) = seen.lost
+    assert lost.ended is not None
+    assert not lost.end_known
+    assert lost.ended.mono == pytest.approx(300.0, abs=61.0)
+    assert shown == (lost,), "it is not open any more, and told once"
+    assert seen.retention == 7.0
+
+
+async def test_a_check_that_went_between_two_runs_is_gone_for_good(tmp_path: Path) -> None:
+    async with serving(BAD) as port:
+        async with remembering(tmp_path, web(port)) as service:
+            await happens(lambda: state_of(service, "w") is State.DOWN, "down")
+        async with remembering(tmp_path):
+            pass
+        (ended,) = kept(tmp_path)
+        assert not ended.end_known
+        async with remembering(tmp_path, web(port)) as service:
+            assert state_of(service, "w") is State.UNKNOWN, "it starts from nothing"
+            (shown,) = service.views()[0].outages
+            assert shown.ended is not None
+
+
+def test_an_outage_that_lapsed_between_two_runs_is_told_without_a_change() -> None:
+    """It was `unknown` before, for our own network was gone, and so it is after."""
+    clock = Clock()
+    track = played("UDDD" + "N" * 70, clock)
+    told = Seen([])
+    saved = [Saved(CHECK.labels3, identity(CHECK), track)]
+    with mock.patch.object(told, "recall", lambda _: Recalled(saved)):
+        memory = Memory(told)
+        memory.recall([CHECK], clock())
+    assert told.changes == []
+    (lost,) = told.lost
+    assert memory.outages(CHECK) == (lost,)
+    assert memory.track(CHECK, clock()).outage is None
 
 
 def test_what_fails_after_a_lapse_is_an_outage_of_its_own() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.judge import state
@@ -64,6 +64,7 @@ def on_attempt(track: Track, letter: str, at: Moment) -> tuple[Track, Change | N
 
 
 @given(st.text(alphabet="UUDDDSWLVN", max_size=40))
+@example("UDDDUUDDDUUDDD")
 def test_a_track_comes_back_from_the_disk_as_it_was(script: str) -> None:
     # A process whose monotonic clock reads as the wall clock loses nothing but what ends with it.
     track, _, _ = played(script, mono=START)

@@ -578,6 +578,7 @@ def test_the_page_names_the_metrics_and_their_documentation() -> None:
         (0.9, "0 s"),
         (59.9, "59 s"),
         (60, "1 min"),
+        (1_795_000_180.1 - 1_795_000_000.1 - 2e-7, "3 min"),
         (725, "12 min 5 s"),
         (3600 * 4 + 59, "4 h"),
         (86400 * 3 + 3600 * 4 + 60, "3 d 4 h"),
