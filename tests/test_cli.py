@@ -22,6 +22,7 @@ import pytest
 from monitor import __version__
 from monitor.cli import main
 from monitor.simulator import SimulatedProvider
+from tests.serving import free_port
 
 ROOT = Path(__file__).parent.parent
 KEY = "sk-canary-of-the-command-line"
@@ -41,12 +42,6 @@ async def monitor(*arguments: str, **env: str) -> tuple[int, str, str]:
     out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def checks(path: Path, url: str, *names: str, **more: Any) -> Path:

@@ -86,3 +86,9 @@ def test_an_endpoint_that_flaps_is_no_storm_of_outages() -> None:
     changes = [change for change in seen.changes if change.after is State.DOWN]
     assert len(changes) <= 8
     assert len(seen.probes) > 100
+
+
+def test_a_seed_tells_the_same_story_twice() -> None:
+    first, second = (seen_in(SETTINGS["siblings"], 4) for _ in range(2))
+    assert [change.at for change in first.changes] == [change.at for change in second.changes]
+    assert len(first.changes) > 8

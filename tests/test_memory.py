@@ -30,8 +30,8 @@ from monitor.show.metrics import Metrics
 from monitor.simulator import SimulatedProvider
 from tests.detecting import Seen
 from tests.ledgers import CHECK, Clock, attempt_of
-from tests.serving import END, always, head, serving
-from tests.test_cli import ROOT, checks, environment, free_port, running, until
+from tests.serving import END, always, free_port, head, serving
+from tests.test_cli import ROOT, checks, environment, running, until
 from tests.test_service import OK, service_at_work, web
 from tests.test_service import state as state_of
 from tests.test_service import until as happens

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 
@@ -11,20 +10,14 @@ from monitor.model import Reason
 from monitor.probe.client import Client
 from monitor.probe.network import Guard, is_private
 from tests.making import web_check
-from tests.serving import END, always, head, serving
+from tests.serving import END, always, free_port, head, serving
 
 PUBLIC = "https://api.deepseek.com"
 
 
-def closed_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 async def test_all_targets_must_fail_for_the_blame_to_be_ours(client: Client) -> None:
     check = web_check(PUBLIC)
-    dead = f"tcp://127.0.0.1:{closed_port()}"
+    dead = f"tcp://127.0.0.1:{free_port()}"
     async with serving(always(head(204) + END)) as port:
         alive = Guard(client, (dead, f"tcp://127.0.0.1:{port}"))
         assert not await alive.to_blame(check, Reason.CONNECT, ever_ok=True)
@@ -35,7 +28,7 @@ async def test_all_targets_must_fail_for_the_blame_to_be_ours(client: Client) ->
 async def test_a_guard_that_never_passed_speaks_only_for_checks_that_never_worked(
     client: Client,
 ) -> None:
-    guard = Guard(client, (f"tcp://127.0.0.1:{closed_port()}",))
+    guard = Guard(client, (f"tcp://127.0.0.1:{free_port()}",))
     assert not await guard.to_blame(web_check(PUBLIC), Reason.CONNECT, ever_ok=True)
     assert await guard.to_blame(web_check(PUBLIC), Reason.CONNECT, ever_ok=False)
     assert guard.up is False
@@ -53,7 +46,7 @@ async def test_a_captive_portal_is_no_internet(client: Client, status: int, up: 
 
 
 async def test_without_targets_or_with_the_guard_off_nobody_is_blamed(client: Client) -> None:
-    dead = f"tcp://127.0.0.1:{closed_port()}"
+    dead = f"tcp://127.0.0.1:{free_port()}"
     assert not await Guard(client, ()).to_blame(web_check(PUBLIC), Reason.CONNECT, ever_ok=False)
     assert not await Guard(client, (dead,)).to_blame(
         web_check(PUBLIC, guard=False), Reason.CONNECT, ever_ok=False
@@ -64,7 +57,7 @@ async def test_a_name_that_cannot_be_looked_up_is_judged_by_names(client: Client
     """With our name servers gone an address that answers proves nothing about names."""
     async with serving(always(head(204) + END)) as port:
         by_address = f"tcp://127.0.0.1:{port}"
-        by_name = f"tcp://localhost:{closed_port()}"
+        by_name = f"tcp://localhost:{free_port()}"
         guard = Guard(client, (by_address, by_name))
         assert await guard.to_blame(web_check(PUBLIC), Reason.DNS, ever_ok=True) is False
         guard.ever_passed = True
@@ -76,7 +69,7 @@ async def test_a_name_that_cannot_be_looked_up_is_judged_by_names(client: Client
 
 
 async def test_private_hosts_are_not_judged_by_internet_targets(client: Client) -> None:
-    guard = Guard(client, (f"tcp://127.0.0.1:{closed_port()}",))
+    guard = Guard(client, (f"tcp://127.0.0.1:{free_port()}",))
     assert not await guard.to_blame(
         web_check("http://10.0.0.5:8000/v1"), Reason.CONNECT, ever_ok=False
     )
@@ -117,7 +110,7 @@ async def test_a_check_behind_a_proxy_is_judged_through_that_proxy(
         await writer.drain()
 
     # Directly the target is dead; only what the proxy says can decide.
-    dead = closed_port()
+    dead = free_port()
     async with serving(tunnel) as port:
         guard = Guard(client, (f"tcp://127.0.0.1:{dead}",))
         up = await guard.network_up(f"http://127.0.0.1:{port}")

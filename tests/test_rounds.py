@@ -211,3 +211,15 @@ async def test_no_key_and_no_reachability_is_limited_without_a_request() -> None
 
 def test_a_fresh_watch_claims_nothing() -> None:
     assert Watch(CHECK, begin(now()), 0.0).track.state is State.UNKNOWN
+
+
+async def test_what_happened_can_be_played_again() -> None:
+    """Every draw, tenacity's jitter too, is one of the generator that was given."""
+    waits = []
+    for _ in range(2):
+        scene = Scene("UDDD")
+        await scene.play(2)
+        waits.append(scene.waits)
+    assert len(waits[0]) == 2
+    assert waits[0] == waits[1]
+    assert waits[0][0] != 5.0

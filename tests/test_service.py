@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.model import Check, Config, Confirm, Mode, Reachability, State, Timeouts, Window
+from monitor.probe import network
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.run import service as service_module
@@ -18,7 +19,7 @@ from monitor.run.memory import Memory
 from monitor.run.service import Service
 from monitor.show.metrics import Metrics
 from tests.making import chat_check, web_check
-from tests.serving import END, always, head, serving
+from tests.serving import END, always, free_port, head, serving
 
 OK = always(head(200) + END)
 FAST = Confirm(recheck=0.01)
@@ -26,12 +27,12 @@ LIMITS = Timeouts(connect=1, first_byte=1, first_token=1, idle=1, total=2)
 
 
 @contextlib.asynccontextmanager
-async def running(*checks: Check) -> AsyncIterator[Service]:
+async def running(*checks: Check, guard_targets: tuple[str, ...] = ()) -> AsyncIterator[Service]:
     async with Client() as client:
         service = Service(
             client, None, lambda views: Metrics("test", views), random.Random(1), Memory()
         )
-        service.apply(Config(checks, guard_targets=()))
+        service.apply(Config(checks, guard_targets=guard_targets))
         async with service_at_work(service):
             yield service
 
@@ -249,3 +250,25 @@ async def test_a_stop_begins_no_rechecks() -> None:
         check = replace(web(port), confirm=Confirm(recheck=60.0))
         async with asyncio.timeout(4), running(check):
             await asked.wait()
+
+
+async def test_what_the_guard_said_is_seen_together_with_what_it_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network, "is_private", lambda _url: False)
+    monkeypatch.setattr(network, "FRESH", 0.0)
+    closed, target = free_port(), free_port()
+    told: list[str] = []
+    async with running(web(closed), guard_targets=(f"tcp://127.0.0.1:{target}",)) as service:
+        await until(lambda: "aichat_guard_up 0.0" in rendered(service), "the guard is down")
+        monkeypatch.setattr(
+            service.metrics, "change", lambda _change: told.append(rendered(service))
+        )
+        guard = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", target)
+        async with guard:
+            await until(lambda: state(service, "w") is State.DOWN, "down: the guard answers")
+    assert "aichat_guard_up 1.0" in told[0]
+
+
+def rendered(service: Service) -> str:
+    return service.metrics.render("")[0].decode()

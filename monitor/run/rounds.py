@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential
 
 from monitor.judge import state
 from monitor.judge.company import Company, excused
@@ -123,7 +123,7 @@ class Rounds:
             retry=retry_if_result(lambda seen: self._open(watch, seen)),
             stop=_advised_to_wait_longer(check.interval)
             | stop_after_attempt(max(confirm.down, confirm.degraded)),
-            wait=_advised(confirm.recheck),
+            wait=_advised(confirm.recheck, self._rng),
             sleep=self._sleep,
             retry_error_callback=lambda call: call.outcome.result() if call.outcome else None,
         )
@@ -177,11 +177,19 @@ class _advised_to_wait_longer(stop_after_attempt):
         return advice is not None and advice > self._interval
 
 
-class _advised(wait_exponential_jitter):
-    """Back off with jitter, and never less than the provider asks for."""
+class _advised(wait_exponential):
+    """Back off with jitter, and never less than the provider asks for.
 
-    def __init__(self, recheck: float) -> None:
-        super().__init__(multiplier=recheck, max=max(RECHECK_MAX, recheck), jitter=recheck / 4)
+    The jitter is drawn from our own generator: tenacity's would be the process's, and nothing that
+    happened could be played again.
+    """
+
+    def __init__(self, recheck: float, rng: random.Random) -> None:
+        self._longest = max(RECHECK_MAX, recheck)
+        super().__init__(multiplier=recheck, max=self._longest)
+        self._recheck = recheck
+        self._rng = rng
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        return max(super().__call__(retry_state), _advice(retry_state) or 0.0)
+        jittered = super().__call__(retry_state) + self._rng.uniform(0.0, self._recheck / 4)
+        return max(min(jittered, self._longest), _advice(retry_state) or 0.0)

