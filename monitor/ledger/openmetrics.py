@@ -11,34 +11,43 @@ it with `last_over_time` over the range of interest.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import accumulate, chain, groupby, pairwise, repeat
 
 from monitor.ledger.records import Labels, Span
 from monitor.model import Outage, State
 
 HOURLY = 3600.0
-UP = {State.UP: 1, State.DEGRADED: 1, State.DOWN: 0}
+UP = {State.UP: "1", State.DEGRADED: "1", State.DOWN: "0"}
 
-Samples = Iterator[tuple[str, str, int]]
-"""What follows the family's name, the value, and when, in milliseconds."""
+Samples = Iterator[tuple[str, Iterable[str], Iterable[str]]]
+"""What follows the family's name, the values, and as many stamps."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One check, sampled: moments in milliseconds and the index of the span each falls into."""
+    """One check, sampled: moments in milliseconds, and where in them each span begins.
+
+    The stamps are the moments as they end a line: there are millions of lines, of few moments.
+    """
 
     labels: Labels
     spans: Sequence[Span]
     outages: Sequence[Outage]
     moments: Sequence[int]
-    places: Sequence[int]
+    stamps: Sequence[str]
+    begins: Sequence[int]
 
     @property
     def end(self) -> float:
         return self.spans[-1].ended
+
+    def runs(self) -> Iterator[tuple[Span, int, int]]:
+        """Each span with the slice of moments that fall into it."""
+        edges = pairwise((*self.begins, len(self.moments)))
+        return ((span, begin, end) for span, (begin, end) in zip(self.spans, edges, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,10 @@ class Family:
 def openmetrics(
     spans: Iterable[Span], outages: Iterable[Outage], labels: Mapping[str, str], step: float
 ) -> Iterator[str]:
-    """Lines of a whole exposition; `spans` by check and start, `labels` are put on every series."""
+    """A whole exposition, many lines at a time and each comment by itself.
+
+    `spans` come by check and start; `labels` are put on every series.
+    """
     of_check: dict[Labels, list[Outage]] = {}
     for outage in outages:
         of_check.setdefault((outage.check, outage.provider, outage.model), []).append(outage)
@@ -65,8 +77,10 @@ def openmetrics(
         yield f"# TYPE {family.name} {family.type}\n"
         for history in histories:
             common = _pairs(history.labels, labels)
-            for series, value, moment in family.samples(history, common):
-                yield f"{family.name}{series} {value} {moment / 1000:.3f}\n"
+            for series, values, stamps in family.samples(history, common):
+                head = f"{family.name}{series}"
+                both = zip(values, stamps, strict=True)
+                yield "".join([f"{head} {value}{stamp}" for value, stamp in both])
     yield "# EOF\n"
 
 
@@ -78,62 +92,74 @@ def sampled(labels: Labels, spans: list[Span], outages: Sequence[Outage], step: 
     steady = range(math.ceil(starts[0] / width) * width, end + 1, width)
     moments = sorted({*starts, *steady, end})
     places = [bisect_right(starts, moment) - 1 for moment in moments]
-    return History(labels, spans, outages, moments, places)
+    begins = [bisect_left(places, number) for number in range(len(spans))]
+    return History(labels, spans, outages, moments, [*map(_stamp, moments)], begins)
 
 
 # ------------------------------------------------------------------------------- the families
 
 
 def _check_up(history: History, common: str) -> Samples:
-    for moment, place in zip(history.moments, history.places, strict=True):
-        value = UP.get(history.spans[place].state)
+    for span, begin, end in history.runs():
+        value = UP.get(span.state)
         if value is not None:
-            yield f"{{{common}}}", str(value), moment
+            yield f"{{{common}}}", repeat(value, end - begin), history.stamps[begin:end]
 
 
 def _check_state(history: History, common: str) -> Samples:
     for state in State:
+        values = (
+            repeat("1" if span.state is state else "0", end - begin)
+            for span, begin, end in history.runs()
+        )
         series = f'{{{common},state="{state}"}}'
-        for moment, place in zip(history.moments, history.places, strict=True):
-            yield series, "1" if history.spans[place].state is state else "0", moment
+        yield series, chain.from_iterable(values), history.stamps
 
 
 def _state_seconds(history: History, common: str) -> Samples:
     for state in State:
-        series = f'_total{{{common},state="{state}"}}'
         mine = [span.ended - span.started if span.state is state else 0.0 for span in history.spans]
-        before = list(accumulate(mine, initial=0.0))
-        for moment, place in zip(history.moments, history.places, strict=True):
-            span = history.spans[place]
-            inside = moment / 1000 - span.started if span.state is state else 0.0
-            yield series, f"{before[place] + max(0.0, inside):.3f}", moment
+        before = accumulate(mine, initial=0.0)
+        values = (
+            _growing(sofar, span, history.moments[begin:end])
+            if span.state is state
+            else repeat(f"{sofar:.3f}", end - begin)
+            for sofar, (span, begin, end) in zip(before, history.runs(), strict=False)
+        )
+        series = f'_total{{{common},state="{state}"}}'
+        yield series, chain.from_iterable(values), history.stamps
+
+
+def _growing(sofar: float, span: Span, moments: Sequence[int]) -> Iterator[str]:
+    for moment in moments:
+        yield f"{sofar + max(0.0, moment / 1000 - span.started):.3f}"
 
 
 def _state_changed(history: History, common: str) -> Samples:
-    for moment, place in zip(history.moments, history.places, strict=True):
-        yield f"{{{common}}}", f"{history.spans[place].started:.3f}", moment
+    values = (repeat(f"{span.started:.3f}", end - begin) for span, begin, end in history.runs())
+    yield f"{{{common}}}", chain.from_iterable(values), history.stamps
 
 
 def _outages(history: History, common: str) -> Samples:
     confirmed = sorted(_ms(outage.confirmed.wall) for outage in history.outages)
     earlier = bisect_right(confirmed, history.moments[0])
-    for moment in history.moments:
-        yield f"_total{{{common}}}", str(bisect_right(confirmed, moment) - earlier), moment
+    values = (str(bisect_right(confirmed, moment) - earlier) for moment in history.moments)
+    yield f"_total{{{common}}}", values, history.stamps
 
 
 def _outage_start(history: History, common: str) -> Samples:
     for outage in history.outages:
-        series = _of_outage(common, outage)
-        for moment in _of_life(history, outage):
-            yield series, f"{outage.started.wall:.3f}", moment
+        stamps = [*map(_stamp, _of_life(history, outage))]
+        value = f"{outage.started.wall:.3f}"
+        yield _of_outage(common, outage), repeat(value, len(stamps)), stamps
 
 
 def _outage_end(history: History, common: str) -> Samples:
     for outage in history.outages:
-        series, ended = _of_outage(common, outage), outage.ended
-        for moment in _of_life(history, outage):
-            over = ended is not None and moment >= _ms(ended.wall)
-            yield series, f"{ended.wall:.3f}" if ended and over else "0", moment
+        moments, ended = _of_life(history, outage), outage.ended
+        over = math.inf if ended is None else _ms(ended.wall)
+        values = (f"{ended.wall:.3f}" if ended and at >= over else "0" for at in moments)
+        yield _of_outage(common, outage), values, map(_stamp, moments)
 
 
 def _of_life(history: History, outage: Outage) -> list[int]:
@@ -180,3 +206,7 @@ def _escaped(value: str) -> str:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _stamp(moment: int) -> str:
+    return f" {moment / 1000:.3f}\n"
