@@ -4,6 +4,9 @@ Every check is sampled each `step` seconds and, to the millisecond, wherever its
 no outage is too short for a slice of time to see.  Counters begin at 0 where the history begins.
 Prometheus forgets a sample after five minutes, so `step` has to be less.
 
+The series that dashboards read through recording rules (prometheus/rules) are written as well: a
+rule evaluated afterwards would see the samples and not what happened between them.
+
 An outage's pair of series is sampled while it is open, hourly, and once when it has ended: ask for
 it with `last_over_time` over the range of interest.
 """
@@ -12,15 +15,25 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import accumulate, chain, groupby, pairwise, repeat
+from itertools import chain, groupby, pairwise, repeat
 
 from monitor.ledger.records import Labels, Span
 from monitor.model import Outage, State
 
 HOURLY = 3600.0
 UP = {State.UP: "1", State.DEGRADED: "1", State.DOWN: "0"}
+GOOD = {State.UP, State.DEGRADED}
+KNOWN = {*GOOD, State.DOWN}
+CODES = {
+    State.DOWN: "6",
+    State.DEGRADED: "5",
+    State.LIMITED: "4",
+    State.UP: "3",
+    State.UNKNOWN: "2",
+    State.MAINTENANCE: "1",
+}
 
 Samples = Iterator[tuple[str, Iterable[str], Iterable[str]]]
 """What follows the family's name, the values, and as many stamps."""
@@ -72,7 +85,7 @@ def openmetrics(
         sampled(key, list(mine), of_check.get(key, ()), step)
         for key, mine in groupby(spans, key=lambda span: span.labels)
     ]
-    for family in FAMILIES:
+    for family in (*FAMILIES, *RECORDED):
         yield f"# HELP {family.name} {family.help}\n"
         yield f"# TYPE {family.name} {family.type}\n"
         for history in histories:
@@ -118,16 +131,18 @@ def _check_state(history: History, common: str) -> Samples:
 
 def _state_seconds(history: History, common: str) -> Samples:
     for state in State:
-        mine = [span.ended - span.started if span.state is state else 0.0 for span in history.spans]
-        before = accumulate(mine, initial=0.0)
-        values = (
-            _growing(sofar, span, history.moments[begin:end])
-            if span.state is state
-            else repeat(f"{sofar:.3f}", end - begin)
-            for sofar, (span, begin, end) in zip(before, history.runs(), strict=False)
-        )
-        series = f'_total{{{common},state="{state}"}}'
-        yield series, chain.from_iterable(values), history.stamps
+        yield f'_total{{{common},state="{state}"}}', _seconds_in(history, {state}), history.stamps
+
+
+def _seconds_in(history: History, states: Set[State]) -> Iterator[str]:
+    """How much of the time up to each moment was spent in one of `states`."""
+    sofar = 0.0
+    for span, begin, end in history.runs():
+        if span.state in states:
+            yield from _growing(sofar, span, history.moments[begin:end])
+            sofar += span.ended - span.started
+        else:
+            yield from repeat(f"{sofar:.3f}", end - begin)
 
 
 def _growing(sofar: float, span: Span, moments: Sequence[int]) -> Iterator[str]:
@@ -145,6 +160,19 @@ def _outages(history: History, common: str) -> Samples:
     earlier = bisect_right(confirmed, history.moments[0])
     values = (str(bisect_right(confirmed, moment) - earlier) for moment in history.moments)
     yield f"_total{{{common}}}", values, history.stamps
+
+
+def _code(history: History, common: str) -> Samples:
+    values = (repeat(CODES[span.state], end - begin) for span, begin, end in history.runs())
+    yield f"{{{common}}}", chain.from_iterable(values), history.stamps
+
+
+def _good_seconds(history: History, common: str) -> Samples:
+    yield f"{{{common}}}", _seconds_in(history, GOOD), history.stamps
+
+
+def _known_seconds(history: History, common: str) -> Samples:
+    yield f"{{{common}}}", _seconds_in(history, KNOWN), history.stamps
 
 
 def _outage_start(history: History, common: str) -> Samples:
@@ -187,6 +215,15 @@ FAMILIES = (
     ),
     Family(
         "aichat_outage_end_timestamp_seconds", "gauge", "When it ended, 0 while open.", _outage_end
+    ),
+)
+
+#: What prometheus/rules records of the above.
+RECORDED = (
+    Family("check:aichat_state:code", "unknown", "The state as a number, down 6.", _code),
+    Family("check:aichat_good_seconds:sum", "unknown", "Time up or degraded.", _good_seconds),
+    Family(
+        "check:aichat_known_seconds:sum", "unknown", "Time up, degraded or down.", _known_seconds
     ),
 )
 
