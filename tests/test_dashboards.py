@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
 
+from grafana import build
+
 ROOT = Path(__file__).parent.parent
-SPEC = importlib.util.spec_from_file_location("build", ROOT / "grafana" / "build.py")
-assert SPEC and SPEC.loader
-build = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(build)
 
 
 def test_the_files_are_what_the_script_writes() -> None:
     for name, text in build.written().items():
         seen = (ROOT / "grafana" / "dashboards" / name).read_text("utf-8")
-        assert seen == text, f"run python3 grafana/build.py: {name} is stale"
+        assert seen == text, f"run python3 -m grafana.build: {name} is stale"
 
 
 def test_every_metric_asked_for_is_documented() -> None:
