@@ -38,7 +38,7 @@ def answer() -> list[Json]:
     metric = f"{{{PICK}}}"
     return [
         stat("State", "What is claimed about the check now.", 4,
-             [ask(one(f"max({q.CODE})"), instant=True)], color_mode="background",
+             [ask(one(f"max({q.CODE})"), instant=True)], color_mode="background_solid",
              defaults={"mappings": mapping(STATES), "thresholds": steps((None, DARK))}),
         stat("For", "How long it has been in this state.", 4,
              [ask(f"time() - max(aichat_check_state_changed_timestamp_seconds{metric})", instant=True)],
@@ -97,7 +97,7 @@ def about() -> Json:
     return table(
         "What it is",
         "The check as it is configured.",
-        10,
+        24,
         {
             "info": ask(
                 f"max by (mode, protocol, host, group) (aichat_check_info{{{PICK_NAME}}})",
@@ -106,6 +106,9 @@ def about() -> Json:
             "Interval": ask(f"max(aichat_probe_interval_seconds{metric})", table=True),
             "Timeout": ask(f"max(aichat_probe_timeout_seconds{metric})", table=True),
             "Target": ask(f"max(aichat_check_slo_target_ratio{metric})", table=True),
+            "Certificate expires": ask(
+                f"1000 * max(aichat_tls_certificate_expiry_timestamp_seconds{metric})", table=True
+            ),
         },
         {"mode": "Kind", "protocol": "Protocol", "host": "Host", "group": "Group"},
         "Kind",
@@ -115,6 +118,7 @@ def about() -> Json:
             column("Interval", unit="s", decimals=0),
             column("Timeout", unit="s", decimals=0),
             column("Target", unit="percentunit", decimals=1),
+            column("Certificate expires", unit="dateTimeAsIso"),
         ],
     )
 
@@ -123,7 +127,7 @@ PICK_NAME = f'{q.MONITOR},check=~"$check"'
 
 
 def build() -> Json:
-    failures = one(q.grown(q.FAILURES, window="$__rate_interval"))
+    failures = one(q.grown(q.FAILURES, window="$__interval"))
     metric = f"{{{PICK}}}"
     panels = layout(
         (4, answer()),
@@ -131,8 +135,9 @@ def build() -> Json:
             "State",
             "What was claimed about the check, a row for each monitor that watches it.",
             24,
-            [ask(one(q.TIMELINE_BY_MONITOR), "{{instance}}")],
+            [ask(one(q.TIMELINE_BY_MONITOR), "{{instance}}")], many=False,
         )]),
+        (7, [one_table()]),
         (8, [
             lines("Duration of answered probes", "Whole attempts, from start to end, of probes that were answered.",
                   12, quantiles(q.DURATION), "s"),
@@ -148,10 +153,10 @@ def build() -> Json:
                   "percentunit", custom={"thresholdsStyle": {"mode": "line"}, "axisSoftMax": 1},
                   defaults={"thresholds": steps((None, "transparent"), (0, VERMILLION)), "decimals": 0}),
         ]),
-        (7, [one_table(), about()]),
+        (4, [about()]),
         heading("Tokens"),
         (8, [
-            heatmap("Time to first token",
+            heatmap("Time to first token, every answer",
                     "How many answers began how soon. The dots, where Prometheus stores exemplars, carry the "
                     "probe_id that the log has too.",
                     12, one(f"sum by (le) (increase({q.FIRST_TOKEN}_bucket{{{q.PICK}}}[$__rate_interval]))"), "s"),
@@ -198,7 +203,7 @@ def chat(panel: Json) -> Json:
 
 
 def one_table() -> Json:
-    shown = common.outage_table(14, whose=False)
+    shown = common.outage_table(24, whose=False)
     for asked in shown["targets"]:
         asked["expr"] = one(asked["expr"])
     return shown

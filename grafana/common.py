@@ -6,7 +6,6 @@ from grafana import queries as q
 from grafana.panels import (
     BLUE,
     DARK,
-    ORANGE,
     VERMILLION,
     Json,
     annotation,
@@ -14,6 +13,7 @@ from grafana.panels import (
     column,
     link,
     mapping,
+    steps,
     table,
     variable,
 )
@@ -71,10 +71,14 @@ def chosen(*, one: bool = False) -> list[Json]:
 def annotations() -> list[Json]:
     return [
         annotation(
-            "Down", VERMILLION, f"max by (check) ({q.state('down')}) == 1", "{{check}}", shown=True
+            "Outages",
+            VERMILLION,
+            f"max by (check) ({q.state('down')}) == 1",
+            "{{check}}",
+            shown=True,
         ),
         annotation(
-            "Monitor restarted",
+            "Restarts",
             BLUE,
             f"changes(process_start_time_seconds{{{q.MONITOR}}}[2m]) > 0 "
             "and on (job, instance) aichat_build_info",
@@ -111,6 +115,7 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
                 "Start",
                 unit="dateTimeAsIso",
                 custom__width=180,
+                custom__align="left",
                 links=to_check("Around this outage", "__data.fields.Check", around)
                 if whose
                 else link("Around this outage", f"/d/{CHECK}?${{__all_variables}}&{around}"),
@@ -119,17 +124,13 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
                 "End",
                 unit="dateTimeAsIso",
                 custom__width=180,
+                custom__align="left",
                 mappings=mapping({0: ("ongoing", VERMILLION), 1: ("lost from sight", DARK)}),
                 custom__cellOptions={"type": "color-text"},
             ),
             column("Length", unit="dthms", custom__width=110),
             column("from", custom__hidden=True, unit="none"),
             column("to", custom__hidden=True, unit="none"),
-            column(
-                "Reason",
-                custom__cellOptions={"type": "auto"},
-                color={"mode": "fixed", "fixedColor": ORANGE},
-            ),
         ],
-        defaults={"noValue": "No outage in this range"},
+        defaults={"noValue": "No outage in this range", "thresholds": steps((None, "text"))},
     )

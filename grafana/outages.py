@@ -41,7 +41,8 @@ def verdicts() -> list[Json]:
             "The worst that is claimed about any check, a refused account aside.",
             4,
             [ask(q.WORST, instant=True)],
-            color_mode="background",
+            color_mode="background_solid",
+            size=44,
             defaults={
                 "mappings": mapping({
                     6: ("Down", VERMILLION), 5: ("Degraded", ORANGE), 3: ("No", GREEN),
@@ -55,7 +56,8 @@ def verdicts() -> list[Json]:
             "Whether a provider refuses our account (key, money, rate), or our own network is dead.",
             4,
             [ask(q.OURS, instant=True)],
-            color_mode="background",
+            color_mode="background_solid",
+            size=44,
             defaults={
                 "mappings": mapping({
                     0: ("No", GREEN), 2: ("Account", PURPLE), 3: ("Network", VERMILLION),
@@ -68,7 +70,8 @@ def verdicts() -> list[Json]:
             "Whether the monitor can be scraped, and probes when it should.",
             4,
             [ask(q.WATCHING, instant=True)],
-            color_mode="background",
+            color_mode="background_solid",
+            size=44,
             defaults={
                 "mappings": mapping({
                     0: ("No", GREEN), 1: ("Late", ORANGE), 2: ("Offline", VERMILLION),
@@ -91,7 +94,7 @@ def tally() -> Json:
             ask(f"sum(max by (check) ({q.state(name)}))", name.capitalize(), instant=True)
             for name in order
         ],
-        color_mode="background",
+        color_mode="background_solid",
         text_mode="value_and_name",
         defaults={"decimals": 0},
         overrides=[
@@ -167,13 +170,13 @@ def now() -> Json:
             "Last probe": ask(
                 f"time() - max by ({key}) (aichat_probe_last_timestamp_seconds{{{q.PICK}}})", table=True
             ),
-            "First token p95 (1 h)": ask(q.quantile(0.95, q.FIRST_TOKEN, key, "1h") + " >= 0", table=True),
-            "Uptime 24 h": ask(recorded("check:aichat_uptime:ratio_1d", key), table=True),
-            "7 d": ask(recorded("check:aichat_uptime:ratio_7d", key), table=True),
-            "30 d": ask(recorded("check:aichat_uptime:ratio_30d", key), table=True),
-            "Coverage 30 d": ask(recorded("check:aichat_coverage:ratio_30d", key), table=True),
+            "First token p95": ask(q.quantile(0.95, q.FIRST_TOKEN, key, "1h") + " >= 0", table=True),
+            "Uptime 24 h": ask(q.recorded("check:aichat_uptime:ratio_1d", key), table=True),
+            "7 d": ask(q.recorded("check:aichat_uptime:ratio_7d", key), table=True),
+            "30 d": ask(q.recorded("check:aichat_uptime:ratio_30d", key), table=True),
+            "Coverage 30 d": ask(q.recorded("check:aichat_coverage:ratio_30d", key), table=True),
             "Budget left": ask(
-                recorded("check:aichat_error_budget:remaining_ratio_30d", key), table=True
+                q.recorded("check:aichat_error_budget:remaining_ratio_30d", key), table=True
             ),
             "They say": ask(
                 f"0 * ({q.CODE}) + on (provider) group_left () {q.claim()}", table=True
@@ -186,30 +189,27 @@ def now() -> Json:
             state_column("State"),
             state_column("They say"),
             column("Check", links=common.to_check("This check", "__data.fields.Check")),
-            column("Since", unit="s", decimals=1, custom__width=110),
-            column("Last probe", unit="s", decimals=0, custom__width=100),
-            column("First token p95 (1 h)", unit="s", decimals=2, custom__width=160),
+            column("Since", unit="s", decimals=1, custom__width=95),
+            column("Last probe", unit="s", decimals=0, custom__width=95),
+            column("First token p95", unit="s", decimals=2, custom__width=130),
             *(
-                column(name, unit="percentunit", decimals=3, custom__width=width)
-                for name, width in (("Uptime 24 h", 110), ("7 d", 90), ("30 d", 90))
+                column(name, unit="percentunit", decimals=digits, custom__width=width)
+                for name, digits, width in (
+                    ("Uptime 24 h", 3, 110), ("7 d", 3, 90), ("30 d", 3, 90), ("Coverage 30 d", 1, 120),
+                )
             ),
-            column("Coverage 30 d", unit="percentunit", decimals=1, custom__width=120),
             column(
-                "Budget left", unit="percentunit", decimals=0, custom__width=110,
+                "Budget left", unit="percentunit", decimals=0, custom__width=105,
                 custom__cellOptions={"type": "color-text"},
-                thresholds=steps((None, VERMILLION), (0, ORANGE), (0.25, "text")),
+                # The lowest step is also the colour of a check that has no budget yet.
+                thresholds=steps((None, "text"), (-1e9, VERMILLION), (0, ORANGE), (0.25, "text")),
             ),
         ],
     )  # fmt: skip
 
 
-def recorded(name: str, key: str) -> str:
-    """A recorded series of the chosen checks; rules over many instances have no `instance`."""
-    return f'max by ({key}) ({name}{{job=~"$job",provider=~"$provider",check=~"$check"}})'
-
-
 def why() -> list[Json]:
-    failures = q.grown(q.FAILURES, window="$__rate_interval")
+    failures = q.grown(q.FAILURES, window="$__interval")
     theirs = q.THEIRS
     return [
         bars(
@@ -246,7 +246,7 @@ def budget() -> list[Json]:
     slo = f"(1 - max by (check) (aichat_check_slo_target_ratio{{{q.PICK}}}))"
     burning = [
         ask(
-            f"max({recorded(burn.format(window=window), 'check')} / on (check) {slo})",
+            f"max({q.recorded(burn.format(window=window), 'check')} / on (check) {slo})",
             f"{window} (alerts over {factor:g})",
         )
         for window, factor in (("1h", 14.4), ("6h", 6), ("1d", 3), ("3d", 1))
@@ -267,7 +267,7 @@ def budget() -> list[Json]:
             8,
             [
                 ask(
-                    f"bottomk(5, {recorded('check:aichat_error_budget:remaining_ratio_30d', 'check')})",
+                    f"bottomk(5, {q.recorded('check:aichat_error_budget:remaining_ratio_30d', 'check')})",
                     "{{check}}",
                 )
             ],

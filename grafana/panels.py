@@ -91,7 +91,7 @@ def stat(title: str, about: str, width: int, asked: Sequence[Json], **more: Any)
         "wideLayout": True,
         "orientation": "auto",
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-        **({"text": more.pop("text")} if "text" in more else {}),
+        "text": {"valueSize": more.pop("size", 32)},
     }
     more.setdefault("defaults", {}).setdefault("color", {"mode": "thresholds"})
     more["defaults"].setdefault("thresholds", steps((None, "text")))
@@ -105,19 +105,19 @@ def timeline(title: str, about: str, width: int, asked: Sequence[Json], **more: 
         "showValue": "auto",
         "alignValue": "left",
         "rowHeight": 0.85,
-        "perPage": 20,
+        **({"perPage": 20} if more.pop("many", True) else {}),
         "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom"},
         "tooltip": {"mode": "single", "sort": "none"},
     }
     return panel(
         "state-timeline", title, about, width, asked,
         options=options | more.pop("options", {}),
-        custom={"fillOpacity": 85, "lineWidth": 0, "spanNulls": False, "insertNulls": False},
+        custom={"fillOpacity": 85, "lineWidth": 0, "spanNulls": False},
         defaults={
-            "mappings": mapping(STATES), "color": {"mode": "thresholds"},
-            "thresholds": steps((None, DARK)), **more.pop("defaults", {}),
+            "mappings": mapping(STATES), "color": {"mode": "fixed", "fixedColor": DARK},
+            **more.pop("defaults", {}),
         },
-        **{"interval": "30s", **more},
+        **{"interval": "15s", **more},
     )  # fmt: skip
 
 
@@ -133,8 +133,8 @@ def days(title: str, about: str, width: int, asked: Sequence[Json], **more: Any)
         },
         custom={"fillOpacity": 85, "lineWidth": 0},
         defaults={
-            "mappings": mapping(STATES), "color": {"mode": "thresholds"},
-            "thresholds": steps((None, DARK)), **more.pop("defaults", {}),
+            "mappings": mapping(STATES), "color": {"mode": "fixed", "fixedColor": DARK},
+            **more.pop("defaults", {}),
         },
         **more,
     )  # fmt: skip
@@ -149,8 +149,8 @@ def lines(
         "showLegend": more.pop("legend", True),
         "displayMode": "table" if beside else "list",
         "placement": "right" if beside else "bottom",
-        "calcs": ["lastNotNull", "max"] if beside else [],
-        **({"sortBy": "Max", "sortDesc": True, "width": 260} if beside else {}),
+        "calcs": more.pop("calcs", ["lastNotNull", "max"]) if beside else [],
+        **({"sortBy": "Max", "sortDesc": True, "width": 280} if beside else {}),
     }
     custom = {
         "drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 8,
@@ -170,7 +170,9 @@ def bars(title: str, about: str, width: int, asked: Sequence[Json], **more: Any)
         "drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "barAlignment": 0,
         "stacking": {"mode": "normal", "group": "A"},
     }  # fmt: skip
-    return lines(title, about, width, asked, "short", custom=custom, **more)
+    return lines(
+        title, about, width, asked, "short", custom=custom, interval="1m", calcs=["max"], **more
+    )
 
 
 def ranking(
@@ -186,6 +188,7 @@ def ranking(
         "minVizHeight": 14,
         "minVizWidth": 8,
         "sizing": "auto",
+        "text": {"titleSize": 13, "valueSize": 15},
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
     }
     defaults = {
@@ -238,7 +241,12 @@ def table(
                 "indexByName": {name: place for place, name in enumerate(order)},
                 "renameByName": renamed}},
         ],
-        overrides=list(overrides), **more,
+        overrides=[
+            {"matcher": {"id": "byType", "options": kind},
+             "properties": [{"id": "noValue", "value": "–"}]}
+            for kind in ("string", "number")
+        ] + list(overrides),
+        **{"defaults": {"thresholds": steps((None, "text"))}, **more},
     )  # fmt: skip
 
 
@@ -250,7 +258,8 @@ def column(name: str, **properties: Any) -> Json:
 
 def state_column(name: str) -> Json:
     return column(
-        name, mappings=mapping(STATES), custom__width=120,
+        name, mappings=mapping(STATES), custom__width=110,
+        thresholds=steps((None, "transparent")),
         custom__cellOptions={"type": "color-background", "mode": "basic", "applyToRow": False},
     )  # fmt: skip
 

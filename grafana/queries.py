@@ -42,11 +42,12 @@ CODE = f"max by (check, provider, model) ({CODES_NOW})"
 
 SEEN = (
     "max by (check, provider, model) "
-    f"(max_over_time(check:aichat_state:code{{{PICK}}}[$__interval])) or {CODE}"
+    f"(max_over_time(check:aichat_state:code{{{PICK}}}[$__interval] offset -$__interval)) or {CODE}"
 )
-"""The worst state within each slice, so that no outage is too short to be seen.
+"""The worst state within each slice, so that no outage is too short to be seen; Grafana draws a
+slice from the moment it is named after, hence the offset.
 
-Without the recording rules the state at the end of each slice has to do.
+Where nothing is recorded, as without the rules, the state at the slice's beginning has to do.
 """
 
 ABSENT = (
@@ -59,7 +60,8 @@ TIMELINE = f'label_join({SEEN} or {ABSENT}, "by", " / ", "provider", "check")'
 """Rows are ordered by their labels, and `by` comes first: provider, then check."""
 
 TIMELINE_BY_MONITOR = (
-    f"max by (instance) (max_over_time(check:aichat_state:code{{{PICK}}}[$__interval])) "
+    "max by (instance) "
+    f"(max_over_time(check:aichat_state:code{{{PICK}}}[$__interval] offset -$__interval)) "
     f"or max by (instance) ({CODES_NOW}) or {NO_DATA} * group by (instance) "
     f'(last_over_time(aichat_check_state{{{PICK},state="up"}}[$__range:$__interval] @ end()))'
 )
@@ -77,7 +79,7 @@ CLAIMS = {
 """What a provider declares, in our codes."""
 
 
-def claim(window: str = "") -> str:
+def claim() -> str:
     asked = " or ".join(
         f'{code} * (aichat_provider_declared_state{{{MONITOR},provider=~"$provider",state="{name}"}} == 1)'
         for name, code in CLAIMS.items()
@@ -94,7 +96,7 @@ DAYS = (
     f"max by (check, provider, model) ("
     f'{CODES["down"]} * (increase(aichat_check_state_seconds_total{{{PICK},state="down"}}[1d] offset -1d) > bool 0 == 1)'
     f" or {CODES['unknown']} * (increase(check:aichat_seen_seconds:sum{{{PICK}}}[1d] offset -1d)"
-    " < bool (clamp_max($__to / 1000 - time(), 86400) / 2) == 1)"
+    " < bool scalar(clamp_max(vector($__to / 1000 - time()), 86400) / 2) == 1)"
     f" or max_over_time(check:aichat_state:code{{{PICK}}}[1d] offset -1d))"
 )
 """Each day in one colour: down if it ever was; unknown if less than half of it was seen; else the
@@ -183,3 +185,8 @@ THEIRS = "|".join(
     reason.value for reason, (_, verdict) in REASONS.items() if verdict is Verdict.FAILED
 )
 """Reasons that are failures of the provider's, as a pattern."""
+
+
+def recorded(name: str, key: str) -> str:
+    """A recorded series of the chosen checks; rules over many instances have no `instance`."""
+    return f'max by ({key}) ({name}{{job=~"$job",provider=~"$provider",check=~"$check"}})'
