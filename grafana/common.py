@@ -109,7 +109,7 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
         labels,
         "Start",
         True,
-        hidden=["outage", *({"check", "provider", "model"} - set(labels))],
+        hidden=["outage", *(name for name in ("check", "provider", "model") if name not in labels)],
         overrides=[
             column(
                 "Start",
