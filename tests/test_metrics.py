@@ -215,12 +215,58 @@ def test_a_check_that_never_chats_has_no_tokens(mode: Mode) -> None:
     assert seen.all("aichat_time_to_first_token_seconds_count") == []
 
 
-def test_a_status_page_has_its_info_and_nothing_else() -> None:
-    check = replace(web_check(), mode=Mode.STATUS_PAGE)
+def status_page() -> Check:
+    return replace(web_check(), name="page", mode=Mode.STATUS_PAGE)
+
+
+def declared(metrics: Metrics) -> dict[str, str]:
+    """Component to the one state that is 1."""
+    return {
+        sample.labels["component"]: sample.labels["state"]
+        for sample in Seen(metrics).samples
+        if sample.name == "aichat_provider_declared_state" and sample.value == 1
+    }
+
+
+def test_a_status_page_has_no_state_and_no_outages() -> None:
+    check = status_page()
     metrics, _ = watching(check, view(check))
     metrics.observe(check, probe())
-    metrics.change(Change("w", State.UP, State.DOWN, at(0), at(1), outage=outage()))
-    assert [sample.name for sample in Seen(metrics).of_check("w")] == ["aichat_check_info"]
+    metrics.change(Change("page", State.UP, State.DOWN, at(0), at(1), outage=outage()))
+    assert [sample.name for sample in Seen(metrics).of_check("page")] == ["aichat_check_info"]
+
+
+def test_a_status_page_that_was_not_read_is_unknown() -> None:
+    metrics, _ = watching(status_page())
+    assert declared(metrics) == {"": "unknown"}
+    assert Seen(metrics).all("aichat_provider_status_last_success_timestamp_seconds") == []
+
+
+def test_what_a_status_page_says_stays_apart_by_component() -> None:
+    metrics, _ = watching(status_page())
+    metrics.declare("page", {"": "partial_outage", "API": "major_outage"}, NOW)
+    seen = Seen(metrics)
+    assert declared(metrics) == {"": "partial_outage", "API": "major_outage"}
+    assert seen.all("aichat_provider_status_last_success_timestamp_seconds") == [NOW]
+    assert len(seen.all("aichat_provider_declared_state", component="API")) == 6
+    metrics.remove("page")
+    assert declared(metrics) == {}
+
+
+def test_a_status_page_that_is_lost_is_unknown_and_keeps_the_time_it_was_last_read() -> None:
+    metrics, _ = watching(status_page())
+    metrics.declare("page", {"": "operational"}, NOW)
+    metrics.declare("page", {}, NOW + 60)
+    assert declared(metrics) == {"": "unknown"}
+    assert Seen(metrics).all("aichat_provider_status_last_success_timestamp_seconds") == [NOW]
+
+
+def test_two_status_pages_of_one_provider_are_one_claim() -> None:
+    metrics, check = watching(status_page())
+    metrics.add(replace(check, name="other"))
+    metrics.declare("other", {"": "operational"}, NOW)
+    assert declared(metrics) == {"": "operational"}
+    assert len(Seen(metrics).all("aichat_provider_declared_state")) == 6
 
 
 # ------------------------------------------------------------------------------------- probes
@@ -553,6 +599,8 @@ def test_the_monitor_tells_about_itself() -> None:
     assert seen.get("aichat_guard_up") == 0
     assert seen.get("aichat_event_loop_lag_seconds") == 0.25
     assert seen.get("aichat_probes_in_flight") == 3
+    assert (seen.get("aichat_shard_index"), seen.get("aichat_shards")) == (0, 1)
+    assert seen.all("aichat_budget_remaining_dollars") == []
     assert seen.get("aichat_config_last_reload_successful") == 1
     assert seen.get("aichat_config_last_reload_success_timestamp_seconds") == NOW
     assert seen.all("python_info") == [1]
@@ -598,8 +646,11 @@ def everything() -> Metrics:
         metrics.observe(check, probe(failed(), attempt()))
     metrics.change(Change("c", State.UP, State.DOWN, at(0), at(12), outage=outage()))
     metrics.change(Change("c", State.DOWN, State.UP, at(30), at(31), outage=over))
+    metrics.add(status_page())
+    metrics.declare("page", {"": "operational"}, NOW)
     metrics.set_guard(True)
     metrics.set_lag(0.001)
+    metrics.set_budget(1.5)
     metrics.reloaded(True, NOW)
     return metrics
 
@@ -687,6 +738,23 @@ def test_the_accept_header_chooses_a_format_and_is_never_echoed(
 
 # --------------------------------------------------------------------------- code and its papers
 
+#: Where OpenTelemetry's conventions for generative AI have a word for what we measure.
+TWINS = {
+    catalogue.DURATION: "gen_ai.client.operation.duration",
+    catalogue.FIRST_TOKEN: "gen_ai.client.operation.time_to_first_chunk",
+    catalogue.PER_OUTPUT_TOKEN: "gen_ai.client.operation.time_per_output_chunk",
+    catalogue.TOKENS: "gen_ai.client.token.usage",
+    catalogue.FAILURES: "error.type",
+}
+
+
+@pytest.mark.parametrize("spec", TWINS, ids=lambda spec: spec.name)
+def test_the_opentelemetry_twin_is_named_where_it_is_read(spec: Spec) -> None:
+    text = (ROOT / "docs/metrics.md").read_text("utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{spec.name}`"))
+    assert TWINS[spec] in spec.help
+    assert TWINS[spec] in row
+
 
 def exposed() -> dict[str, tuple[str, set[str]]]:
     """Name, type and label names of all that is ours in a full scrape."""
@@ -727,6 +795,7 @@ def test_the_documentation_and_the_catalogue_agree() -> None:
 def test_every_reason_phase_and_direction_is_documented() -> None:
     text = (ROOT / "docs/metrics.md").read_text("utf-8")
     closed_lists = [*Reason, *State, *catalogue.PHASES, *catalogue.DIRECTIONS, *catalogue.LIMITS]
+    closed_lists += catalogue.DECLARED
     assert [word for word in closed_lists if f"`{word}`" not in text] == []
 
 

@@ -23,6 +23,15 @@ DELAY = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 PHASES = ("dns", "connect", "tls", "first_byte", "first_token", "stream")
 DIRECTIONS = ("input", "output", "reasoning", "cached")
 LIMITS = ("requests", "tokens")
+DECLARED = (
+    "operational",
+    "degraded_performance",
+    "partial_outage",
+    "major_outage",
+    "under_maintenance",
+    "unknown",
+)
+"""What a provider can say of itself, in the words of the most common kind of status page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +196,22 @@ MISMATCH = _gauge(
     "Last probe: 1 if another model answered than was asked for, 0 if not; absent if not told.",
 )
 
+# -------------------------------------------------------------------- what the provider says itself
+
+DECLARED_STATE = _process(
+    "aichat_provider_declared_state",
+    "1 for what the provider's own status page says of a component, 0 for the others; "
+    "component is empty for the page as a whole, and unknown is 1 while the page cannot be read.",
+    "provider",
+    "component",
+    "state",
+)
+DECLARED_TIME = _process(
+    "aichat_provider_status_last_success_timestamp_seconds",
+    "When the provider's own status page was last read; absent until it was.",
+    "provider",
+)
+
 # ------------------------------------------------------------------------------ the monitor itself
 
 BUILD_INFO = _process(
@@ -210,6 +235,12 @@ IN_FLIGHT = _process("aichat_probes_in_flight", "Probes that are running now.")
 LEDGER_ERRORS = Spec(
     "aichat_ledger_errors_total", "counter", (), "Failures to read or write the ledger."
 )
+BUDGET_LEFT = _process(
+    "aichat_budget_remaining_dollars",
+    "What today's budget for all probes still holds, in US dollars; absent where none is kept.",
+)
+SHARD_INDEX = _process("aichat_shard_index", "Which shard of the checks this monitor probes.")
+SHARDS = _process("aichat_shards", "How many shards the checks are split into; 1 is no split.")
 START_DELAY = Spec(
     "aichat_probe_start_delay_seconds",
     "histogram",

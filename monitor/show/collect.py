@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -34,6 +34,9 @@ class Entry:
     last: Probe | None = None
     certificate: float | None = None
     """Unlike all else this outlives the probe that saw it: a failed handshake shows none."""
+    declared: Mapping[str, str] = field(default_factory=dict)
+    """Component to declared state, of a status page; empty while it was not read."""
+    declared_at: float | None = None
 
     def take(self, probe: Probe) -> None:
         self.last = probe
@@ -49,11 +52,12 @@ class CheckGauges(Collector):
         self._entries = entries
 
     def describe(self) -> list[Metric]:
-        return [_family(spec) for spec in (*_OF_ENTRY, *_SETS_OF_ENTRY, catalogue.INFO)]
+        return [_family(spec) for spec in (*_OF_ENTRY, *_SETS_OF_ENTRY, *_OF_PAGE, catalogue.INFO)]
 
     def collect(self) -> Iterable[Metric]:
         entries = list(self._entries.values())
         told = [entry for entry in entries if entry.check.mode is not Mode.STATUS_PAGE]
+        pages = [entry for entry in entries if entry.check.mode is Mode.STATUS_PAGE]
         yield _info_family(entry.check for entry in entries)
         for spec, read in _OF_ENTRY.items():
             family = _family(spec)
@@ -66,6 +70,7 @@ class CheckGauges(Collector):
                 for name, value in read_all(entry).items():
                     _add(family, (*entry.check.labels3, name), value)
             yield family
+        yield from _declared(pages)
 
 
 class StateGauges(Collector):
@@ -103,6 +108,9 @@ class ProcessGauges(Collector):
     reload_time: float | None = None
     loop_lag: float | None = None
     in_flight: int = 0
+    budget_left: float | None = None
+    shard_index: int = 0
+    shards: int = 1
     ledger_errors: Callable[[], int] = int
 
     def describe(self) -> list[Metric]:
@@ -126,6 +134,9 @@ class ProcessGauges(Collector):
             catalogue.LOOP_LAG: self.loop_lag,
             catalogue.IN_FLIGHT: self.in_flight,
             catalogue.LEDGER_ERRORS: self.ledger_errors(),
+            catalogue.BUDGET_LEFT: self.budget_left,
+            catalogue.SHARD_INDEX: self.shard_index,
+            catalogue.SHARDS: self.shards,
         }
 
     # A registry keeps its collectors in a dictionary.
@@ -184,6 +195,32 @@ _SETS_OF_ENTRY: Mapping[Spec, Callable[[Entry], Mapping[str, float | None]]] = {
     catalogue.PHASE: _phases,
     catalogue.HEADROOM: _headroom,
 }
+
+
+_OF_PAGE = (catalogue.DECLARED_STATE, catalogue.DECLARED_TIME)
+
+
+def _declared(pages: Iterable[Entry]) -> Iterable[Metric]:
+    """What providers say of themselves; one that could not be asked is unknown, never green.
+
+    The series are a provider's, not a check's: of two pages of one provider that both speak of a
+    component, the one that was read last has the word.
+    """
+    claims: dict[tuple[str, str], str] = {}
+    read: dict[str, float] = {}
+    for page in sorted(pages, key=lambda page: page.declared_at or 0.0):
+        provider = page.check.provider
+        for component, claim in (page.declared or {"": "unknown"}).items():
+            claims[provider, component] = claim
+        if page.declared_at is not None:
+            read[provider] = page.declared_at
+    states, times = (_family(spec) for spec in _OF_PAGE)
+    for key, claim in claims.items():
+        for state in catalogue.DECLARED:
+            _add(states, (*key, state), float(state == claim))
+    for provider, at in read.items():
+        _add(times, (provider,), at)
+    yield from (states, times)
 
 
 def _info_family(checks: Iterable[Check]) -> Metric:

@@ -7,7 +7,7 @@ written out by `exposition`.  Observers only: nothing here can alter what it is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -95,6 +95,16 @@ class Metrics:
         if entry is not None and entry.cells is not None:
             entry.cells.take_change(change)
 
+    def declare(self, name: str, states: Mapping[str, str], at: float | None) -> None:
+        """Take in what the status page `name` said at Unix time `at`: component to state.
+
+        No states at all mean that it could not be read: it is unknown, and `at` is not moved.
+        """
+        entry = self._entries.get(name)
+        if entry is not None:
+            entry.declared = states
+            entry.declared_at = at if states else entry.declared_at
+
     # ----------------------------------------------------------------------- the monitor itself
 
     def set_guard(self, up: bool | None) -> None:
@@ -106,6 +116,10 @@ class Metrics:
         self._process.reload_good = good
         if good:
             self._process.reload_time = at
+
+    def set_budget(self, left: float | None) -> None:
+        """US dollars that today's budget still holds; None where no budget is kept."""
+        self._process.budget_left = left
 
     def set_lag(self, seconds: float) -> None:
         self._process.loop_lag = seconds
