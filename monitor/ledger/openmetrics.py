@@ -26,6 +26,7 @@ HOURLY = 3600.0
 UP = {State.UP: "1", State.DEGRADED: "1", State.DOWN: "0"}
 GOOD = {State.UP, State.DEGRADED}
 KNOWN = {*GOOD, State.DOWN}
+SEEN = {*State} - {State.UNKNOWN}
 CODES = {
     State.DOWN: "6",
     State.DEGRADED: "5",
@@ -175,6 +176,10 @@ def _known_seconds(history: History, common: str) -> Samples:
     yield f"{{{common}}}", _seconds_in(history, KNOWN), history.stamps
 
 
+def _seen_seconds(history: History, common: str) -> Samples:
+    yield f"{{{common}}}", _seconds_in(history, SEEN), history.stamps
+
+
 def _outage_start(history: History, common: str) -> Samples:
     for outage in history.outages:
         stamps = [*map(_stamp, _of_life(history, outage))]
@@ -225,6 +230,7 @@ RECORDED = (
     Family(
         "check:aichat_known_seconds:sum", "unknown", "Time up, degraded or down.", _known_seconds
     ),
+    Family("check:aichat_seen_seconds:sum", "unknown", "Time not unknown.", _seen_seconds),
 )
 
 
