@@ -328,6 +328,11 @@ class Plan:
             self.span.start // self.step * self.step, self.span.end // self.step * self.step
         )
 
+    @property
+    def whole(self) -> Span:
+        """The same up to the end of the step that is on, as Grafana will ask when it is over."""
+        return Span(self.aligned.start, -(-self.span.end // self.step) * self.step)
+
 
 def plan(
     query: Query, span: Span, scrape: str, variables: Mapping[str, Variable] | None = None
@@ -405,6 +410,8 @@ def built_in(expr: str, span: Span, step: int, rate: int) -> str:
         ("__range", f"{seconds}s"),
         ("__rate_interval_ms", str(rate)),
         ("__rate_interval", exact(rate)),
+        ("__from", str(span.start)),
+        ("__to", str(span.end)),
     )
     for name, value in values:  # a longer name comes before the shorter one that it begins with
         expr = expr.replace(f"${name}", value).replace(f"${{{name}}}", value)

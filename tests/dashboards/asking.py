@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
@@ -80,8 +80,8 @@ class Grafana:
     server: Prometheus
     scrape: str = "15s"
     width: int = WIDTH
-    spent: list[Answer] = field(default_factory=list)
-    """All that was asked of panels, for whoever wants to know how long it took."""
+    whole: bool = False
+    """Ask ranges up to the end of the step that is on: a story of a minute may lie within one."""
 
     # -------------------------------------------------------------------------- variables
 
@@ -167,7 +167,7 @@ class Grafana:
         spec: dict[str, Any], options: tuple[str, ...], wanted: Sequence[str] | None
     ) -> tuple[str, ...]:
         if wanted is not None:
-            return tuple(wanted)
+            return tuple(wanted) if spec.get("multi") else tuple(wanted[:1])
         current = (spec.get("current") or {}).get("value")
         current = current if isinstance(current, list) else [current]
         if spec.get("includeAll") and (current == [ALL] or current == [None]):
@@ -185,7 +185,6 @@ class Grafana:
         values = {one.name: one.options if one.all else one.chosen for one in variables.values()}
         for panel in board.panels(self.width, values):
             answers = tuple(self.ask(query, span, variables) for query in panel.queries)
-            self.spent += answers
             yield Shown(panel, answers)
 
     def annotated(
@@ -215,7 +214,7 @@ class Grafana:
             instant = read(found["data"])
             warnings += found.get("warnings", [])
         if plan.query.range or not plan.query.instant:
-            span = plan.aligned
+            span = plan.whole if self.whole else plan.aligned
             form = {"start": span.start / SECOND, "end": span.end / SECOND}
             found = self._get(
                 "query_range", {"query": plan.expr, **form, "step": plan.step / SECOND}

@@ -65,7 +65,7 @@ CAST = (
     Role("gpt-mini", "openai", "gpt-4.1-mini"),
     Role("claude", "anthropic", "haiku", (Scene(10, 30, "slow_first_token", params=SLOW),)),
     Role("grok", "xai", "grok-4.3", (Scene(12, 26, "auth_401"),)),
-    Role("mistral", "mistral", "ministral", (Scene(50, FOREVER, "stall"),)),
+    Role("deepseek", "deepseek", "deepseek-chat", (Scene(50, FOREVER, "stall"),)),
     Role("own", "vllm", "qwen3"),
     Role("web", "", "", (Scene(20, 28, "edge_502"),)),
 )
@@ -232,10 +232,16 @@ class Story:
 
     def lives(self, now: float) -> list[Life]:
         """The truth as of `now`, by check."""
+        names = {
+            labels["check"]: labels["provider"]
+            for labels, _ in self.server.query(
+                "group by (check, provider) (aichat_outages_total)", now
+            )
+        }
         return [
             life(
                 role.name,
-                role.provider,
+                names[role.name],
                 [one for one in self.providers.asked(role) if one.at <= now],
                 self.away,
                 now,

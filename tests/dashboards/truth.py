@@ -51,6 +51,7 @@ class Life:
 
     name: str
     provider: str
+    """As the metrics call it."""
     stretches: tuple[Stretch, ...]
     away: tuple[tuple[float, float], ...]
     """When no monitor was there to look."""
