@@ -93,18 +93,16 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
     labels = {"check": "Check", "provider": "Provider", "model": "Model", "reason": "Reason"}
     if not whose:
         labels = {"reason": "Reason"}
-    around = "from=${__data.fields.from}&to=${__data.fields.to}"
+    around = "time=${__value.numeric}&time.window=7200000"
     return table(
         "Outages in range",
         "Every outage that touches the range, from its first failed attempt to its first good one. "
         "Click a start to see what went on around it.",
         width,
         {
-            "<Start": ask(q.STARTS, table=True),
+            "<Start": ask(q.or_say(q.STARTS, "no outage in this range"), table=True),
             "<End": ask(q.ENDS, table=True),
             "<Length": ask(q.LENGTHS, table=True),
-            "from": ask(q.ZOOM_FROM, table=True),
-            "to": ask(q.ZOOM_TO, table=True),
         },
         labels,
         "Start",
@@ -114,6 +112,7 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
             column(
                 "Start",
                 unit="dateTimeAsIso",
+                mappings=mapping({0: ("–", "text")}),
                 custom__width=180,
                 custom__align="left",
                 links=to_check("Around this outage", "__data.fields.Check", around)
@@ -129,8 +128,6 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
                 custom__cellOptions={"type": "color-text"},
             ),
             column("Length", unit="dthms", custom__width=110),
-            column("from", custom__hidden=True, unit="none"),
-            column("to", custom__hidden=True, unit="none"),
         ],
         defaults={"noValue": "No outage in this range", "thresholds": steps((None, "text"))},
     )

@@ -162,7 +162,7 @@ def now() -> Json:
         "What is claimed about each check now, since when, and how it did lately.",
         24,
         {
-            "<State": ask(q.CODE, table=True),
+            "<State": ask(q.NOW, table=True),
             "Since": ask(
                 f"time() - max by ({key}) (aichat_check_state_changed_timestamp_seconds{{{q.PICK}}})",
                 table=True,
@@ -282,6 +282,7 @@ def budget() -> list[Json]:
             8,
             burning,
             "short",
+            custom={"axisSoftMax": 1},
             defaults={"decimals": 1},
         ),
     ]
