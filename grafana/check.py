@@ -190,7 +190,7 @@ def build() -> Json:
         "Everything about one check: state, outages, speed, tokens, cost.",
         panels,
         common.chosen(one=True),
-        [one_annotation(found) for found in common.annotations()],
+        [one_annotation(found) for found in common.annotations(outages=True)],
     )
 
 

@@ -68,14 +68,15 @@ def chosen(*, one: bool = False) -> list[Json]:
     ]
 
 
-def annotations() -> list[Json]:
+def annotations(*, outages: bool) -> list[Json]:
+    """Outages and restarts; where every outage is a row anyway, their lines wait to be asked for."""
     return [
         annotation(
             "Outages",
             VERMILLION,
             f"max by (check) ({q.state('down')}) == 1",
             "{{check}}",
-            shown=True,
+            shown=outages,
         ),
         annotation(
             "Restarts",
@@ -93,7 +94,7 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
     labels = {"check": "Check", "provider": "Provider", "model": "Model", "reason": "Reason"}
     if not whose:
         labels = {"reason": "Reason"}
-    around = "time=${__value.numeric}&time.window=7200000"
+    around = "from=${__data.fields.from.numeric}&to=${__data.fields.to.numeric}"
     return table(
         "Outages in range",
         "Every outage that touches the range, from its first failed attempt to its first good one. "
@@ -103,6 +104,8 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
             "<Start": ask(q.or_say(q.STARTS, "no outage in this range"), table=True),
             "<End": ask(q.ENDS, table=True),
             "<Length": ask(q.LENGTHS, table=True),
+            "from": ask(q.ZOOM_FROM, table=True),
+            "to": ask(q.ZOOM_TO, table=True),
         },
         labels,
         "Start",
@@ -128,6 +131,8 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
                 custom__cellOptions={"type": "color-text"},
             ),
             column("Length", unit="dthms", custom__width=110),
+            column("from", custom__hidden=True),
+            column("to", custom__hidden=True),
         ],
         defaults={"noValue": "No outage in this range", "thresholds": steps((None, "text"))},
     )

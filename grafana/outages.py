@@ -96,7 +96,7 @@ def tally() -> Json:
         ],
         color_mode="background_solid",
         text_mode="value_and_name",
-        defaults={"decimals": 0},
+        defaults={"decimals": 0, "thresholds": steps((None, DARK))},
         overrides=[
             column(name.capitalize(), thresholds=steps((None, "transparent"), (1, colours[name])))
             for name in order
@@ -384,5 +384,5 @@ def build() -> Json:
         "Which AI chat endpoints are down, since when, why, and how often lately.",
         panels,
         common.chosen(),
-        common.annotations(),
+        common.annotations(outages=False),
     )
