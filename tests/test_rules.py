@@ -162,6 +162,19 @@ def test_each_recorded_series_is_documented_and_tested() -> None:
         assert rule["record"] in tested, rule["record"]
 
 
+def test_the_four_windows_of_uptime_and_coverage_ask_the_same() -> None:
+    """Unit tests over 90 days would be slow; what holds for a day holds for them by their text."""
+    asks: dict[str, set[str]] = {"uptime": set(), "coverage": set()}
+    for rule in (rule for group in groups() for rule in group["rules"] if "record" in rule):
+        found = re.fullmatch(r"check:aichat_(uptime|coverage):ratio_(\d+)d", rule["record"])
+        if found:
+            kind, days = found[1], int(found[2])
+            text = rule["expr"].replace(f"[{days}d]", "[W]")
+            seconds = "86400" if days == 1 else f"({days} * 86400)"
+            asks[kind].add(text.replace(f"/ {seconds},", "/ S,"))
+    assert {kind: len(texts) for kind, texts in asks.items()} == {"uptime": 1, "coverage": 1}
+
+
 def test_every_metric_asked_for_is_documented() -> None:
     known = set(re.findall(r"aichat_[a-z_]+", (ROOT / "docs" / "metrics.md").read_text("utf-8")))
     recorded = {rule["record"] for group in groups() for rule in group["rules"] if "record" in rule}
