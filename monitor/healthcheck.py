@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
@@ -26,9 +27,9 @@ def main(env: Mapping[str, str]) -> int:
     """0 where the service answers and is healthy, else 1; the reason is on standard error."""
     try:
         place = urlsplit(Address.parse(env.get("MONITOR_LISTEN") or LISTEN).url)
-        connection = HTTPConnection(str(place.hostname), place.port, timeout=PATIENCE)
-        connection.request("GET", "/-/healthy")
-        status = connection.getresponse().status
+        with closing(HTTPConnection(str(place.hostname), place.port, timeout=PATIENCE)) as service:
+            service.request("GET", "/-/healthy")
+            status = service.getresponse().status
     except (OSError, HTTPException, argparse.ArgumentTypeError) as error:
         print(f"healthcheck: {error}", file=sys.stderr)
         return 1
