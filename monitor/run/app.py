@@ -95,6 +95,7 @@ def _service(
 ) -> Service:
     """The checks of `config`, going on from where an earlier process left them."""
     memory = Memory(ledger)
+    memory.keep(config.outage_series)
     memory.recall(probed(config), now())
 
     def metrics(views: Callable[[], Iterable[StateView]]) -> Metrics:
