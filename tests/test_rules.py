@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import subprocess
@@ -35,6 +36,7 @@ HEADINGS = [
 ]
 
 
+@functools.cache
 def groups() -> list[dict[str, Any]]:
     return [group for file in RULES for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
 
@@ -49,6 +51,7 @@ each_unit = pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
 each_doc = pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
 
 
+@functools.cache
 def units() -> list[dict[str, Any]]:
     return [one for path in UNITS for one in yaml.safe_load(path.read_text("utf-8"))["tests"]]
 
