@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo run test test-real image-test mutants chaos bench-detection fmt lock clean
+.PHONY: demo run test test-dashboards test-real image-test mutants chaos bench-detection fmt lock clean
 
 demo: $(VENV)/run.stamp ## the product on simulated providers: no key, no internet
 	$(BIN)/monitor demo
@@ -17,6 +17,9 @@ test: $(VENV)/dev.stamp ## lint, types and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto -m "not real"
+
+test-dashboards: $(VENV)/dev.stamp ## every panel against the product and a real Prometheus; ninety days
+	$(BIN)/python -m pytest -m real -s tests/dashboards
 
 test-real: $(VENV)/dev.stamp ## against a real model and a real Prometheus; skips, saying why
 	$(BIN)/python -m pytest -m real -s tests/real

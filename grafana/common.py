@@ -74,14 +74,15 @@ def annotations(*, outages: bool) -> list[Json]:
         annotation(
             "Outages",
             VERMILLION,
-            f"max by (check) ({q.state('down')}) == 1",
+            # The whole step, which in the view of a day is a quarter of an hour.
+            f"max by (check) (max_over_time({q.state('down')}[$__interval])) == 1",
             "{{check}}",
             shown=outages,
         ),
         annotation(
             "Restarts",
             BLUE,
-            f"changes(process_start_time_seconds{{{q.MONITOR}}}[2m]) > 0 "
+            f"process_start_time_seconds{{{q.MONITOR}}} > time() - $__interval_ms / 1000 "
             "and on (job, instance) aichat_build_info",
             "{{instance}}",
             shown=True,
@@ -134,5 +135,5 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
             column("from", custom__hidden=True),
             column("to", custom__hidden=True),
         ],
-        defaults={"noValue": "No outage in this range", "thresholds": steps((None, "text"))},
+        defaults={"noValue": "No outage known in this range", "thresholds": steps((None, "text"))},
     )

@@ -6,7 +6,6 @@ from grafana import common
 from grafana import queries as q
 from grafana.panels import (
     BLUE,
-    GREEN,
     PURPLE,
     VERMILLION,
     Json,
@@ -112,7 +111,7 @@ def build() -> Json:
                          "{{model}} at {{provider}}", instant=True)], "s", defaults={"decimals": 2}),
             ranking("Cost of 1,000 probes", "Estimated from prices and billed tokens, in US dollars.", 12,
                     [ask(f"sort({per_thousand(by)})", "{{provider}}", instant=True)],
-                    "currencyUSD", defaults={"decimals": 4, "noValue": "No price known", "thresholds": steps((None, GREEN))}),
+                    "currencyUSD", defaults={"decimals": 4, "noValue": "No price known"}),
         ]),
     )  # fmt: skip
     return dashboard(

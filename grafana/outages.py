@@ -142,7 +142,7 @@ def figures() -> list[Json]:
             "Mean length of the outages that ended.",
             4,
             [ask(q.REPAIR, instant=True)],
-            defaults={"unit": "dthms", "noValue": "None ended"},
+            defaults={"unit": "dthms", "noValue": "None known"},
         ),
         stat(
             "Mean time to detection",
@@ -150,7 +150,7 @@ def figures() -> list[Json]:
             "earlier; nobody who asks now and then can know it.",
             4,
             [ask(q.mean("aichat_outage_detection_seconds"), instant=True)],
-            defaults={"unit": "dthms", "noValue": "None began"},
+            defaults={"unit": "dthms", "noValue": "None known"},
         ),
     ]  # fmt: skip
 

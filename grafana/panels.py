@@ -258,7 +258,7 @@ def column(name: str, **properties: Any) -> Json:
 
 def state_column(name: str) -> Json:
     return column(
-        name, mappings=mapping(STATES), custom__width=110,
+        name, mappings=mapping(STATES), custom__width=110, noValue=NOTHING,
         thresholds=steps((None, "transparent")),
         custom__cellOptions={"type": "color-background", "mode": "basic", "applyToRow": False},
     )  # fmt: skip

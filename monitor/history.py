@@ -80,7 +80,7 @@ def export(
     step: float,
     progress: TextIO,
 ) -> Iterator[str]:
-    """Lines of OpenMetrics; `progress` is told what is coming.  Raises LedgerError."""
+    """OpenMetrics, many lines at a time; `progress` is told what is coming.  Raises LedgerError."""
     with Reader(data_dir / FILE) as ledger:
         spans = ledger.timeline(since, until)
         found = ledger.outages(since, until)

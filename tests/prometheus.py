@@ -36,6 +36,19 @@ class Prometheus:
         assert found["status"] == "success", found
         return [(one["metric"], float(one["value"][1])) for one in found["data"]["result"]]
 
+    def rules(self) -> dict[str, tuple[str, str]]:
+        """Every rule that is loaded: its health and its last error."""
+        with urlopen(f"{self.url}/api/v1/rules", timeout=30) as answer:
+            groups = json.load(answer)["data"]["groups"]
+        return {
+            f"{group['name']} / {number} / {rule['name']}": (
+                rule["health"],
+                rule.get("lastError", ""),
+            )
+            for group in groups
+            for number, rule in enumerate(group["rules"])
+        }
+
     def ready(self) -> bool:
         try:
             with urlopen(f"{self.url}/-/ready", timeout=5) as answer:

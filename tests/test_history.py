@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from monitor import history
 from monitor.cli import main
 from monitor.ledger import Reader, Span
-from monitor.ledger.openmetrics import FAMILIES, openmetrics
+from monitor.ledger.openmetrics import FAMILIES, RECORDED, openmetrics
 from monitor.ledger.schema import FILE
 from monitor.model import Moment, Outage, State
 from monitor.show import catalogue
@@ -213,6 +214,25 @@ def test_a_new_prometheus_gets_the_history_back(data_dir: Path, tmp_path: Path) 
         counted = server.query(f"sum(max_over_time(aichat_outages_total[{width}]))", END)
         assert counted[0][1] == len(outages)
         assert table_of(server, width) == truth_of(outages)
+        for name, rule in recorded().items():
+            for at in random.Random(3).sample(range(int(START) + 3_600, int(END) - 60), 20):
+                told, would_be = (
+                    sorted((sorted(unnamed(labels)), round(value, 2)) for labels, value in found)
+                    for found in (server.query(name, at), server.query(rule, at))
+                )
+                assert told == would_be
+
+
+def recorded() -> dict[str, str]:
+    """The rules whose series are in an export, as they are shipped."""
+    shipped = Path(__file__).parent.parent / "prometheus" / "rules" / "aichat-recording.yml"
+    groups = yaml.safe_load(shipped.read_text("utf-8"))["groups"]
+    rules = {rule["record"]: rule["expr"] for group in groups for rule in group["rules"]}
+    return {family.name: rules[family.name] for family in RECORDED}
+
+
+def unnamed(labels: dict[str, str]) -> set[tuple[str, str]]:
+    return set(labels.items()) - {("__name__", labels.get("__name__", ""))}
 
 
 def table_of(server: Prometheus, width: str) -> dict[str, tuple[float, float]]:
