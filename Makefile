@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo run test test-dashboards test-real mutants chaos bench-detection fmt lock clean
+.PHONY: demo run test test-dashboards test-real image-test mutants chaos bench-detection fmt lock clean
 
 demo: $(VENV)/run.stamp ## the product on simulated providers: no key, no internet
 	$(BIN)/monitor demo
@@ -23,6 +23,9 @@ test-dashboards: $(VENV)/dev.stamp ## every panel against the product and a real
 
 test-real: $(VENV)/dev.stamp ## against a real model and a real Prometheus; skips, saying why
 	$(BIN)/python -m pytest -m real -s tests/real
+
+image-test: ## the container image, built and run without a Docker engine; skips, saying why
+	$(PYTHON) -m tests.image
 
 mutants: $(VENV)/dev.stamp ## take each handling of a reason away and see a test fail
 	$(BIN)/python -m tests.mutants

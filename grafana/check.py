@@ -156,10 +156,10 @@ def build() -> Json:
         (4, [about()]),
         heading("Tokens"),
         (8, [
-            heatmap("Time to first token, every answer",
+            chat(heatmap("Time to first token, every answer",
                     "How many answers began how soon. The dots, where Prometheus stores exemplars, carry the "
                     "probe_id that the log has too.",
-                    12, one(f"sum by (le) (increase({q.FIRST_TOKEN}_bucket{{{q.PICK}}}[$__rate_interval]))"), "s"),
+                    12, one(f"sum by (le) (increase({q.FIRST_TOKEN}_bucket{{{q.PICK}}}[$__rate_interval]))"), "s")),
             chat(lines("Time to first token", "From the request written to the first output of any kind.",
                        12, quantiles(q.FIRST_TOKEN), "s",
                        defaults={"thresholds": steps((None, "transparent"), (8, ORANGE))})),
@@ -190,7 +190,7 @@ def build() -> Json:
         "Everything about one check: state, outages, speed, tokens, cost.",
         panels,
         common.chosen(one=True),
-        [one_annotation(found) for found in common.annotations()],
+        [one_annotation(found) for found in common.annotations(outages=True)],
     )
 
 

@@ -68,7 +68,8 @@ def chosen(*, one: bool = False) -> list[Json]:
     ]
 
 
-def annotations() -> list[Json]:
+def annotations(*, outages: bool) -> list[Json]:
+    """Outages and restarts; where every outage is a row anyway, their lines wait to be asked for."""
     return [
         annotation(
             "Outages",
@@ -76,7 +77,7 @@ def annotations() -> list[Json]:
             # The whole step, which in the view of a day is a quarter of an hour.
             f"max by (check) (max_over_time({q.state('down')}[$__interval])) == 1",
             "{{check}}",
-            shown=True,
+            shown=outages,
         ),
         annotation(
             "Restarts",
@@ -94,14 +95,14 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
     labels = {"check": "Check", "provider": "Provider", "model": "Model", "reason": "Reason"}
     if not whose:
         labels = {"reason": "Reason"}
-    around = "from=${__data.fields.from}&to=${__data.fields.to}"
+    around = "from=${__data.fields.from.numeric}&to=${__data.fields.to.numeric}"
     return table(
         "Outages in range",
         "Every outage that touches the range, from its first failed attempt to its first good one. "
         "Click a start to see what went on around it.",
         width,
         {
-            "<Start": ask(q.STARTS, table=True),
+            "<Start": ask(q.or_say(q.STARTS, "no outage in this range"), table=True),
             "<End": ask(q.ENDS, table=True),
             "<Length": ask(q.LENGTHS, table=True),
             "from": ask(q.ZOOM_FROM, table=True),
@@ -115,6 +116,7 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
             column(
                 "Start",
                 unit="dateTimeAsIso",
+                mappings=mapping({0: ("–", "text")}),
                 custom__width=180,
                 custom__align="left",
                 links=to_check("Around this outage", "__data.fields.Check", around)
@@ -130,8 +132,8 @@ def outage_table(width: int, *, whose: bool = True) -> Json:
                 custom__cellOptions={"type": "color-text"},
             ),
             column("Length", unit="dthms", custom__width=110),
-            column("from", custom__hidden=True, unit="none"),
-            column("to", custom__hidden=True, unit="none"),
+            column("from", custom__hidden=True),
+            column("to", custom__hidden=True),
         ],
         defaults={"noValue": "No outage known in this range", "thresholds": steps((None, "text"))},
     )

@@ -120,6 +120,6 @@ def build() -> Json:
         "Providers side by side: uptime, outages, speed, cost.",
         panels,
         common.chosen(),
-        common.annotations(),
+        common.annotations(outages=False),
         span="now-7d",
     )

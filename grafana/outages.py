@@ -96,7 +96,7 @@ def tally() -> Json:
         ],
         color_mode="background_solid",
         text_mode="value_and_name",
-        defaults={"decimals": 0},
+        defaults={"decimals": 0, "thresholds": steps((None, DARK))},
         overrides=[
             column(name.capitalize(), thresholds=steps((None, "transparent"), (1, colours[name])))
             for name in order
@@ -162,7 +162,7 @@ def now() -> Json:
         "What is claimed about each check now, since when, and how it did lately.",
         24,
         {
-            "<State": ask(q.CODE, table=True),
+            "<State": ask(q.NOW, table=True),
             "Since": ask(
                 f"time() - max by ({key}) (aichat_check_state_changed_timestamp_seconds{{{q.PICK}}})",
                 table=True,
@@ -282,6 +282,7 @@ def budget() -> list[Json]:
             8,
             burning,
             "short",
+            custom={"axisSoftMax": 1},
             defaults={"decimals": 1},
         ),
     ]
@@ -383,5 +384,5 @@ def build() -> Json:
         "Which AI chat endpoints are down, since when, why, and how often lately.",
         panels,
         common.chosen(),
-        common.annotations(),
+        common.annotations(outages=False),
     )

@@ -40,6 +40,13 @@ CODES_NOW = " or ".join(f"{code} * ({state(name)} == 1)" for name, code in CODES
 CODE = f"max by (check, provider, model) ({CODES_NOW})"
 """The state of each check at this moment; of several monitors the worst."""
 
+NOW = (
+    f"{CODE} or {NO_DATA} * group by (check, provider, model) "
+    f'(last_over_time(aichat_check_state{{{PICK},state="up"}}[$__range:$__interval]) '
+    f"unless on (job, instance) up{{{MONITOR}}} == 1)"
+)
+"""The same as rows of a table: the checks of a monitor that is gone stay in it, without a state."""
+
 SEEN = (
     "max by (check, provider, model) "
     f"(max_over_time(check:aichat_state:code{{{PICK}}}[$__interval] offset -$__interval)) or {CODE}"
@@ -140,9 +147,22 @@ _LOST = f"({_END} == 0 unless {_OPEN})"
 
 ENDS = f"{_ENDED} * 1000 or {_OPEN} or {_LOST} + 1"
 """Unix milliseconds; 0 is ongoing, 1 is lost from sight."""
-STARTS = f"{_START} * 1000 and ({_ENDED} or {_END} == 0)"
+STARTS = f"(round({_START} * 1000) and ({_ENDED} or {_END} == 0))"
+
+
+def or_say(rows: str, text: str) -> str:
+    """A table without rows is a blank: let it say that there are none, or that nobody knows."""
+    alive = f"max(aichat_check_state{{{PICK}}})"
+    none = f'label_replace(0 * {alive}, "reason", "{text}", "", "")'
+    unknown = f'label_replace(vector(0) unless on () {alive}, "reason", "No data", "", "")'
+    return f"{rows} or (({none} or {unknown}) unless on () {rows})"
+
+
 LENGTHS = f"{_ENDED} - {_START} or time() - ({_START} and ({_OPEN}))"
 COUNT = f"count({STARTS}) or 0 * max(aichat_check_state{{{PICK}}})"
+ZOOM_FROM = f"{STARTS} - 600000"
+ZOOM_TO = f"round(({_ENDED} + 600 or 0 * ({_END} == 0) + time()) * 1000)"
+"""The range around an outage, in milliseconds, with ten minutes on either side."""
 LENGTHS_OF_ENDED = f"{_ENDED} - {_START}"
 REPAIR = f"avg({LENGTHS_OF_ENDED})"
 
@@ -176,10 +196,6 @@ WATCHING = (
     f"> bool (60 + 3 * aichat_probe_interval_seconds{{{PICK}}}))"
 )
 """0 at work, 1 probes are late, 2 not to be reached."""
-
-ZOOM_FROM = f"({STARTS}) - 600000"
-ZOOM_TO = f"({_ENDED} or time() + 0 * ({_START})) * 1000 + 600000 and ({STARTS})"
-"""The range around an outage, in milliseconds, with ten minutes on either side."""
 
 THEIRS = "|".join(
     reason.value for reason, (_, verdict) in REASONS.items() if verdict is Verdict.FAILED

@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         return BAD_CONFIG
     for warning in (*config.warnings, *not_yet(config)):
         log.warning("configuration", extra={"fields": {"warning": warning}})
-    settings = Settings(options.listen, Path(options.data_dir), options.enable_lifecycle, path)
+    data_dir, lifecycle = Path(options.data_dir), options.enable_lifecycle
+    settings = Settings(options.listen, data_dir, lifecycle, path, _revision())
     return served(config, load, settings)
 
 
@@ -142,7 +143,8 @@ def demo(options: argparse.Namespace) -> int:
     _log_to_stderr(options).add(KEY)
     with stage(options.speed) as (config, folder):
         print(f"Open {options.listen.url} and watch: the first outage begins in 20 s.", flush=True)
-        return served(config, lambda: config, Settings(options.listen, folder / "data"))
+        settings = Settings(options.listen, folder / "data", revision=_revision())
+        return served(config, lambda: config, settings)
 
 
 def simulate(options: argparse.Namespace) -> int:
@@ -207,6 +209,11 @@ def export(options: argparse.Namespace) -> int:
         print(f"monitor export: {error}", file=sys.stderr)
         return BAD_CONFIG
     return 0
+
+
+def _revision() -> str:
+    """The commit that the image was built from; its Dockerfile sets the variable."""
+    return os.environ.get("MONITOR_REVISION", "")
 
 
 def _load(path: Path) -> Config:

@@ -78,21 +78,17 @@ class Reason(StrEnum):
 
 
 def _table() -> dict[Reason, tuple[Fault, Verdict]]:
+    failed = (
+        "auth_outage dns connect tls connect_timeout first_byte_timeout first_token_timeout "
+        "idle_timeout total_timeout overloaded server_error stream_error truncated empty "
+        "malformed too_large redirected unexpected_status"
+    )
+    limited = "auth quota rate_limited bad_request model_not_found no_key blocked"
     rows: list[tuple[Fault, Verdict, str]] = [
-        (
-            Fault.PROVIDER,
-            Verdict.FAILED,
-            "auth_outage dns connect tls connect_timeout first_byte_timeout first_token_timeout "
-            "idle_timeout total_timeout overloaded server_error stream_error truncated empty "
-            "malformed too_large redirected unexpected_status",
-        ),
+        (Fault.PROVIDER, Verdict.FAILED, failed),
         (Fault.PROVIDER, Verdict.WRONG, "wrong_answer wrong_model filtered"),
         (Fault.PROVIDER, Verdict.SLOW, "slow_first_token slow_total"),
-        (
-            Fault.ACCOUNT,
-            Verdict.LIMITED,
-            "auth quota rate_limited bad_request model_not_found no_key blocked",
-        ),
+        (Fault.ACCOUNT, Verdict.LIMITED, limited),
         (Fault.US, Verdict.VOID, "local_network stalled budget shutdown internal"),
     ]
     return {
@@ -353,6 +349,16 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageSeries:
+    """Which outages that ended still have a pair of series; those that are open always do."""
+
+    keep: float = 30 * 86400.0
+    """Seconds after its end."""
+    per_check: int = 20
+    total: int = 500
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A valid `checks.yaml`, enabled checks only; `warnings` are one line each, no secrets."""
 
@@ -361,6 +367,7 @@ class Config:
     budget_usd_per_day: float | None = None
     retention: float = 30 * 86400.0
     """Seconds for which per-probe results are kept."""
+    outage_series: OutageSeries = OutageSeries()
     warnings: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     """The files that were read, secrets' files included: a change of one is a reason to reload."""

@@ -160,12 +160,14 @@ async def test_a_bad_option_or_environment_twin_is_refused(tmp_path: Path) -> No
 
 
 @contextlib.asynccontextmanager
-async def running(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def running(
+    *arguments: str, **env: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """`monitor` with these arguments and a free address; waits until it is ready."""
     url = f"http://127.0.0.1:{free_port()}"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "monitor", *arguments, "--listen", url.removeprefix("http://"),
-        env=environment(), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env=environment(**env), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
         await until(f"{url}/-/ready", lambda _: True)

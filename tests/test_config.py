@@ -43,6 +43,7 @@ from monitor.model import (
     Confirm,
     Expecting,
     Mode,
+    OutageSeries,
     Price,
     Ratio,
     Reachability,
@@ -253,6 +254,12 @@ def test_the_top_level_sets_guard_budget_and_retention() -> None:
     )
     assert (config.guard_targets, config.budget_usd_per_day) == ((), 2.0)
     assert config.retention == 90 * 86400.0
+    assert config.outage_series == OutageSeries()
+
+
+def test_the_top_level_sets_how_many_outages_are_shown() -> None:
+    config = configure("outage_series: {keep: 7d, total: 50}\nchecks: [{provider: deepseek}]")
+    assert config.outage_series == OutageSeries(keep=7 * 86400.0, per_check=20, total=50)
 
 
 def test_checks_that_are_off_are_left_out() -> None:

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": {"model", "redact", "config", "dialects", "judge", "probe", "ledger", "show"},
     "simulator": {"model"},
 }
-TOP = {"cli", "commands", "once", "history", "trace", "demo", "__main__"}
+TOP = {"cli", "commands", "once", "history", "trace", "demo", "healthcheck", "__main__"}
 PURE = {"model", "redact", "dialects", "judge"}
 IMPURE_MODULES = {
     "aiohttp", "asyncio", "logging", "os", "pathlib", "select", "selectors", "signal", "socket",

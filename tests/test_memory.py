@@ -20,7 +20,17 @@ from monitor.judge.resume import Saved, identity
 from monitor.judge.track import Track, begin
 from monitor.ledger import Ledger, Reader, Recalled
 from monitor.ledger.schema import FILE
-from monitor.model import Attempt, Check, Config, Moment, Outage, Reason, State, Verdict
+from monitor.model import (
+    Attempt,
+    Check,
+    Config,
+    Moment,
+    Outage,
+    OutageSeries,
+    Reason,
+    State,
+    Verdict,
+)
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.run import service as service_module
@@ -111,6 +121,9 @@ async def test_ended_outages_are_shown_after_a_restart(tmp_path: Path) -> None:
             assert outage.ended is not None
             text = service.metrics.render("")[0].decode()
             assert f'outage="{outage.id}"' in text
+            none = OutageSeries(keep=0.0)
+            service.apply(Config((web(port),), guard_targets=(), outage_series=none))
+            assert outage.id not in service.metrics.render("")[0].decode()
 
 
 async def test_rounds_are_kept(tmp_path: Path) -> None:

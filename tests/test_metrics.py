@@ -22,6 +22,7 @@ from monitor.model import (
     Mode,
     Moment,
     Outage,
+    OutageSeries,
     Phases,
     Price,
     Probe,
@@ -535,6 +536,19 @@ def test_the_newest_20_outages_of_a_check_are_kept_and_open_ones_first() -> None
 def test_at_most_500_outages_are_kept_in_all() -> None:
     many = [closed(number, check=f"k{name}-") for name in range(40) for number in range(20)]
     assert len(remembered(many, NOW)) == 500
+
+
+def test_the_configuration_says_how_many_outages_are_shown() -> None:
+    check = chat_check()
+    many = tuple(closed(number, ago=number * 86400.0) for number in range(1, 6))
+    metrics, _ = watching(check, view(check, outages=many))
+    for limits, shown in (
+        (OutageSeries(keep=3.5 * 86400.0), 3),
+        (OutageSeries(per_check=2), 2),
+        (OutageSeries(total=1), 1),
+    ):
+        metrics.keep(limits)
+        assert len(Seen(metrics).all("aichat_outage_end_timestamp_seconds")) == shown
 
 
 # ------------------------------------------------------------------------- coming and going

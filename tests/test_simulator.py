@@ -418,6 +418,13 @@ async def test_usage_is_told_on_demand_only(provider: SimulatedProvider) -> None
     assert reply.done
 
 
+async def test_mistral_tells_its_usage_unasked() -> None:
+    async with SimulatedProvider(flavour="mistral", speed=FAST) as provider:
+        reply = await chat(provider, stream_options=None)
+
+    assert reply.chunks[-1]["usage"]["completion_tokens"] == 2
+
+
 async def test_without_stream_there_is_one_json_object(provider: SimulatedProvider) -> None:
     reply = await chat(provider, stream=False)
 

@@ -16,7 +16,7 @@ from monitor.config.shapes import CHECKS, DefaultsShape, FileShape, SettingsShap
 from monitor.config.terms import PASSWORD, UNCHECKED, open_password
 from monitor.config.trail import Trail
 from monitor.config.variables import fill
-from monitor.model import Check, Config
+from monitor.model import Check, Config, OutageSeries
 
 GUARD_TARGETS = ("tcp://1.1.1.1:443", "https://www.gstatic.com/generate_204")
 MAX_LABELS = 10
@@ -122,7 +122,7 @@ def _settings(
 ) -> dict[str, Any]:
     """The fields of `Config` that are about the monitor as a whole."""
     settings: dict[str, Any] = {}
-    for key in ("guard", "budget", "retention"):
+    for key in ("guard", "budget", "retention", "outage_series"):
         if key in sections:
             top = Place(sections[key].document)
             data = {key: _filled(top.document.data[key], sections[key], env, findings)}
@@ -133,6 +133,8 @@ def _settings(
         found["budget_usd_per_day"] = settings["budget"]["usd_per_day"]
     if "retention" in settings:
         found["retention"] = settings["retention"]
+    if "outage_series" in settings:
+        found["outage_series"] = OutageSeries(**settings["outage_series"])
     return found
 
 

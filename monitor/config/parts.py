@@ -149,6 +149,15 @@ class BudgetShape(TypedDict, total=False):
 
 
 @strict
+class OutageSeriesShape(TypedDict, total=False):
+    keep: Annotated[float, rules.length(least=60.0), about("So long after their end (30d).")]
+    per_check: Annotated[
+        int, rules.whole(1, 1_000), about("At most so many of one check (default 20).")
+    ]
+    total: Annotated[int, rules.whole(1, 100_000), about("At most so many in all (default 500).")]
+
+
+@strict
 class SingleShape(TypedDict, total=False):
     start: Required[
         Annotated[Any, fields.MOMENT, about("When it opens, such as 2026-12-01T02:00.")]

@@ -30,6 +30,7 @@ from monitor.config.parts import (
     Line,
     Maintenance,
     Name,
+    OutageSeriesShape,
     PriceShape,
     Protocol,
     Provider,
@@ -177,6 +178,9 @@ class SettingsShape(TypedDict, total=False):
         float,
         rules.length(least=60.0),
         about("How long single probes are remembered (default 30d)."),
+    ]
+    outage_series: Annotated[
+        OutageSeriesShape, about("Which outages that ended still have series of their own.")
     ]
 
 

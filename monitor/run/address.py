@@ -24,9 +24,8 @@ class Address:
     @property
     def url(self) -> str:
         """What to open in a browser on this machine."""
-        host = self.host
-        if host in {None, "0.0.0.0", "::"}:
-            host = "127.0.0.1"
+        # A socket on :: takes no IPv4.
+        host = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return (
             f"http://[{host}]:{self.port}/" if ":" in str(host) else f"http://{host}:{self.port}/"
         )

@@ -41,6 +41,8 @@ class Settings:
     lifecycle: bool = False
     config_path: Path | None = None
     """The file to follow; None where there is none to reload (the demo)."""
+    revision: str = ""
+    """What this was built from, as the image's build was told."""
 
 
 def serve(config: Config, load: Callable[[], Config], settings: Settings) -> None:
@@ -68,7 +70,7 @@ async def _serve(
 ) -> None:
     _raise_file_limit()
     async with Client(poll) as client:
-        service = _service(config, client, poll, ledger)
+        service = _service(config, client, poll, ledger, settings.revision)
         service.metrics.reloaded(True, now().wall)
         reloader = _reloader(config, load, settings, service)
         app = build_app(
@@ -88,13 +90,16 @@ async def _serve(
     log.info("stopped")
 
 
-def _service(config: Config, client: Client, poll: PollClock, ledger: Ledger) -> Service:
+def _service(
+    config: Config, client: Client, poll: PollClock, ledger: Ledger, revision: str
+) -> Service:
     """The checks of `config`, going on from where an earlier process left them."""
     memory = Memory(ledger)
+    memory.keep(config.outage_series)
     memory.recall(probed(config), now())
 
     def metrics(views: Callable[[], Iterable[StateView]]) -> Metrics:
-        return Metrics(__version__, views, ledger_errors=lambda: ledger.errors)
+        return Metrics(__version__, views, revision=revision, ledger_errors=lambda: ledger.errors)
 
     service = Service(client, poll, metrics, random.Random(), memory)
     service.apply(config)

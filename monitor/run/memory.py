@@ -10,9 +10,8 @@ from monitor.judge.resume import rebased_outage, reconciled
 from monitor.judge.track import Track, begin
 from monitor.ledger import Recalled
 from monitor.ledger.records import Labels
-from monitor.model import Change, Check, Moment, Outage, Probe
+from monitor.model import Change, Check, Moment, Outage, OutageSeries, Probe
 from monitor.run.tell import tell_change, tell_resumed
-from monitor.show.outages import KEPT_OF_CHECK, KEPT_SECONDS
 
 
 class Keeper(Protocol):
@@ -32,6 +31,7 @@ class Memory:
 
     def __init__(self, keeper: Keeper | None = None) -> None:
         self._keeper = keeper
+        self._limits = OutageSeries()
         self._ended: dict[Labels, deque[Outage]] = {}
         self._left: dict[str, Track] = {}
 
@@ -41,7 +41,7 @@ class Memory:
         """Read what an earlier process left of `checks`; once, before anything is told."""
         if self._keeper is None:
             return
-        recalled = self._keeper.recall(now.wall - KEPT_SECONDS)
+        recalled = self._keeper.recall(now.wall - self._limits.keep)
         checks = list(checks)
         for outage in recalled.outages:
             if outage.ended:
@@ -104,6 +104,12 @@ class Memory:
         if self._keeper:
             self._keeper.retain(seconds)
 
+    def keep(self, limits: OutageSeries) -> None:
+        """Remember ended outages within these limits; what is forgotten comes back at a start."""
+        self._limits = limits
+        for labels, ended in self._ended.items():
+            self._ended[labels] = deque(ended, maxlen=limits.per_check)
+
     def _keep(self, outage: Outage) -> None:
         labels = (outage.check, outage.provider, outage.model)
-        self._ended.setdefault(labels, deque(maxlen=KEPT_OF_CHECK)).append(outage)
+        self._ended.setdefault(labels, deque(maxlen=self._limits.per_check)).append(outage)

@@ -102,6 +102,8 @@ class Service:
         """Follow `config`: unchanged checks keep state, streaks, counters and phase."""
         wanted = {check.name: check for check in probed(config)}
         self._memory.retain(config.retention)
+        self._memory.keep(config.outage_series)
+        self.metrics.keep(config.outage_series)
         for name in [name for name in self._watches if name not in wanted]:
             self._forget(name)
         if config.guard_targets != self._guard.targets:

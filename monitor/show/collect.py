@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from monitor.judge.incidents import down_ratio
 from monitor.judge.models import same_model
-from monitor.model import Check, Mode, Outage, Phases, Probe, State, Verdict
+from monitor.model import Check, Mode, Outage, OutageSeries, Phases, Probe, State, Verdict
 from monitor.show import catalogue
 from monitor.show.catalogue import Spec
 from monitor.show.cells import ANSWERED, Cells, time_per_token
@@ -81,6 +81,7 @@ class StateGauges(Collector):
     ) -> None:
         self._snapshot = snapshot
         self._clock = clock
+        self.outage_series = OutageSeries()
 
     def describe(self) -> list[Metric]:
         return [_family(spec) for spec in _OF_STATE]
@@ -91,7 +92,7 @@ class StateGauges(Collector):
         for view in views:
             _add_state(families, view)
         outages = (outage for view in views for outage in view.outages)
-        for outage in remembered(outages, self._clock()):
+        for outage in remembered(outages, self._clock(), self.outage_series):
             _add_outage(families, outage)
         _add_providers(families[catalogue.PROVIDER_DOWN], views)
         return families.values()

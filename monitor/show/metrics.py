@@ -16,7 +16,7 @@ from prometheus_client import (
     ProcessCollector,
 )
 
-from monitor.model import Change, Check, Mode, Probe
+from monitor.model import Change, Check, Mode, OutageSeries, Probe
 from monitor.show import catalogue
 from monitor.show.cells import Cells, Families, histogram
 from monitor.show.collect import CheckGauges, Entry, ProcessGauges, StateGauges
@@ -47,11 +47,8 @@ class Metrics:
         self._families = Families(self._registry)
         self._delay = histogram(catalogue.START_DELAY, self._registry)
         self._process = ProcessGauges(version, revision, ledger_errors=ledger_errors)
-        for collector in (
-            CheckGauges(self._entries),
-            StateGauges(snapshot, clock),
-            self._process,
-        ):
+        self._states = StateGauges(snapshot, clock)
+        for collector in (CheckGauges(self._entries), self._states, self._process):
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -79,6 +76,10 @@ class Metrics:
         entry = self._entries.pop(name, None)
         if entry is not None and entry.cells is not None:
             entry.cells.drop()
+
+    def keep(self, limits: OutageSeries) -> None:
+        """Show outages that ended within these limits from the next scrape on."""
+        self._states.outage_series = limits
 
     def observe(self, check: Check, probe: Probe) -> None:
         """Take in a finished round; one of a check that was removed meanwhile leaves no trace."""

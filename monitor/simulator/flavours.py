@@ -104,6 +104,14 @@ _COHERE = Flavour(
 )
 _BEDROCK = Flavour(name="bedrock", dialect="bedrock", request_id="x-amzn-RequestId")
 
+_MISTRAL = Flavour(
+    name="mistral",
+    headers={"Server": "cloudflare"},
+    owner="mistralai",
+    models=("ministral-3b-latest",),
+    counts_unasked=True,
+)
+
 #: A server that adds nothing of its own, like vLLM.
 _PLAIN = Flavour(name="plain", headers={"Server": "uvicorn"})
 
@@ -112,6 +120,7 @@ FLAVOURS: Mapping[str, Flavour] = {
     for flavour in (
         _DEEPSEEK,
         _OPENAI,
+        _MISTRAL,
         _ANTHROPIC,
         _AZURE,
         _GEMINI,

@@ -79,7 +79,7 @@ def render(ask: Ask, answer: Answer, flavour: Flavour) -> Rendered:
     thoughts = [_chunk(ask, answer, {"reasoning_content": text}) for text in answer.thoughts]
     pieces = [_chunk(ask, answer, {"content": text}) for text in answer.pieces]
     closing = [_chunk(ask, answer, {}, FINISH[answer.ending])]
-    if ask.usage:
+    if ask.usage or flavour.counts_unasked:
         closing.append(event({**_frame(answer), "choices": [], "usage": usage(answer, flavour)}))
     return Rendered(
         media="text/event-stream",

@@ -62,6 +62,8 @@ class Flavour:
     """Whether usage splits the prompt into cache hits and misses, as DeepSeek does."""
     counts_details: bool = False
     """Whether usage has OpenAI's `…_details` objects."""
+    counts_unasked: bool = False
+    """Whether a stream tells its usage to those too who did not ask for it."""
     errors: Mapping[Trouble, Mapping[str, Any]] = field(default_factory=dict)
     """Error objects in this vendor's own words."""
 

@@ -73,6 +73,7 @@ _EDGE = Scene(150, 180, "edge_502")
 _MISTRAL = Role(
     "mistral",
     _script(_EDGE, first_token=0.2),
+    flavour="mistral",
     model="ministral-3b-latest",
     about="goes down together with groq: they share an edge",
 )
