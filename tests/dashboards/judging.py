@@ -9,6 +9,7 @@ counted, and their lengths averaged, from the same metrics or from `aichat_outag
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ from tests.dashboards.stage import PACE
 from tests.dashboards.truth import Life, repair, uptime
 from tests.grafana import MINUTE, SECOND, Dashboard, Field, Look, Panel, Span
 
-LAG = 3.5
-"""Seconds: an attempt, a scrape and a rule ago is what can be known."""
+LAG = 5.0
+"""Seconds ago that what is recorded speaks of: an attempt, a scrape, a rule, and one more rule."""
 GRAIN = 0.005
 """How far an uptime may be off."""
 
@@ -146,8 +147,8 @@ def undrawn(told: Told) -> list[str]:
 
 # ------------------------------------------------------------------------ agreement with truth
 
-Near = Callable[[list[Life], float, float], bool]
-"""Whether a value is the truth about some checks, as of a moment."""
+Bounds = Callable[[list[Life], float], tuple[float, float]]
+"""Between which values the truth about some checks lies, as of a moment."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Figure:
     """A kind of number: how its queries look, and what it has to be."""
 
     asked_by: Callable[[str], bool]
-    near: Near
+    bounds: Bounds
 
     def of(self, told: Told) -> list[tuple[str, str, dict[str, str], float]]:
         """Every number of this kind on the dashboard: panel, column, labels, value."""
@@ -166,32 +167,34 @@ class Figure:
         ]
 
     def wrong(self, told: Told, lives: list[Life]) -> list[str]:
-        now = told.span.end / SECOND
-        return [
-            f"{told.board.title} / {panel}: {column} {labels}: {value}"
-            for panel, column, labels, value in self.of(told)
-            if not self.near(told.about(lives, labels), value, now)
-        ]
+        now, found = told.span.end / SECOND, []
+        for panel, column, labels, value in self.of(told):
+            low, high = self.bounds(told.about(lives, labels), now)
+            if not low <= value <= high:
+                where = f"{told.board.title} / {panel}: {column} {labels}"
+                found.append(f"{where}: seen {value:g}, true {low:g} to {high:g}")
+        return found
 
 
 def figures(since: float) -> dict[str, Figure]:
     """Uptime is known `since` Prometheus had its first samples."""
 
-    def right_uptime(lives: list[Life], value: float, now: float) -> bool:
-        told = [uptime(lives, since, now - lag) for lag in (0.0, LAG)]
-        return min(told) - GRAIN <= value <= max(told) + GRAIN
+    def true_uptime(lives: list[Life], now: float) -> tuple[float, float]:
+        then = [uptime(lives, since, now - lag) for lag in (0.0, LAG)]
+        return min(then) - GRAIN, max(then) + GRAIN
 
-    def right_count(lives: list[Life], value: float, now: float) -> bool:
-        return value == sum(len(one.outages) for one in lives)
+    def true_count(lives: list[Life], now: float) -> tuple[float, float]:
+        count = sum(len(one.outages) for one in lives)
+        return count, count
 
-    def right_repair(lives: list[Life], value: float, now: float) -> bool:
+    def true_repair(lives: list[Life], now: float) -> tuple[float, float]:
         mean = repair(lives)
-        return mean is not None and abs(value - mean) <= PACE
+        return (math.inf, -math.inf) if mean is None else (mean - PACE, mean + PACE)
 
     return {
-        "uptime": Figure(is_uptime, right_uptime),
-        "outages": Figure(is_count, right_count),
-        "repair": Figure(is_repair, right_repair),
+        "uptime": Figure(is_uptime, true_uptime),
+        "outages": Figure(is_count, true_count),
+        "repair": Figure(is_repair, true_repair),
     }
 
 
