@@ -326,7 +326,7 @@ def health() -> Json:
         (7, [
             lines("Event loop lag", "Longest time in a minute for which the event loop could not react. "
                   "Token clocks use the kernel's receive stamps and do not suffer from it.", 8,
-                  [ask(f"max by (instance) (aichat_event_loop_lag_seconds{monitor})", "{{instance}}")], "s"),
+                  [ask(f"max by (instance) (max_over_time(aichat_event_loop_lag_seconds{monitor}{rate}))", "{{instance}}")], "s"),
             lines("Start delay, p99", "How much later than planned probes began.", 8,
                   [ask("histogram_quantile(0.99, sum by (le, instance) (rate("
                        f"aichat_probe_start_delay_seconds_bucket{monitor}{rate})))", "{{instance}}")], "s"),

@@ -99,7 +99,10 @@ def stat(title: str, about: str, width: int, asked: Sequence[Json], **more: Any)
 
 
 def timeline(title: str, about: str, width: int, asked: Sequence[Json], **more: Any) -> Json:
-    """Rows of coloured spans, one a series."""
+    """Rows of coloured spans, one a series.
+
+    A slice is some two pixels wide: what is shorter is seen all the same, and half as much is asked.
+    """
     options = {
         "mergeValues": True,
         "showValue": "auto",
@@ -117,7 +120,7 @@ def timeline(title: str, about: str, width: int, asked: Sequence[Json], **more: 
             "mappings": mapping(STATES), "color": {"mode": "fixed", "fixedColor": DARK},
             **more.pop("defaults", {}),
         },
-        **{"interval": "15s", **more},
+        **{"interval": "15s", "maxDataPoints": 800, **more},
     )  # fmt: skip
 
 

@@ -184,6 +184,14 @@ DURATION = "aichat_probe_duration_seconds"
 PER_TOKEN = "aichat_time_per_output_token_seconds"
 STALL = "aichat_stream_stall_seconds"
 
+
+def speed(by: str, window: str = "$__range") -> str:
+    """Tokens a second after the first: the inverse of the mean time per output token."""
+    total = f"sum by ({by}) " if by else "sum"
+    number = grown(f"{PER_TOKEN}_count", window=window)
+    return f"{total}({number}) / ({total}({grown(f'{PER_TOKEN}_sum', window=window)}) > 0)"
+
+
 # ------------------------------------------------------------------------------ them, us, monitor
 
 WORST = f"max({CODE} != {CODES['limited']}) or 0 * max({CODE}) + {CODES['unknown']}"
