@@ -209,7 +209,7 @@ def heatmap(title: str, about: str, width: int, expr: str, unit: str) -> Json:
         "color": {"mode": "scheme", "scheme": "Viridis", "steps": 48, "reverse": False, "exponent": 0.5},
         "filterValues": {"le": 1e-9}, "exemplars": {"color": ORANGE},
         "yAxis": {"unit": unit, "axisPlacement": "left", "decimals": 1},
-        "legend": {"show": False}, "tooltip": {"mode": "single", "yHistogram": False, "showColorScale": False},
+        "legend": {"show": False}, "tooltip": {"mode": "single", "show": True, "yHistogram": False, "showColorScale": False},
     }  # fmt: skip
     return panel("heatmap", title, about, width, [asked], options=options, defaults={"unit": unit})
 
