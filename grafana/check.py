@@ -69,14 +69,13 @@ def quantiles(histogram: str) -> list[Json]:
 
 
 def phases() -> Json:
-    phase = f"max by (phase) (aichat_probe_phase_duration_seconds{{{PICK}}})"
-
     def of(name: str) -> str:
-        return f"sum({phase.replace('}', f',phase={chr(34)}{name}{chr(34)}}}', 1)})"
+        series = f'aichat_probe_phase_duration_seconds{{{PICK},phase="{name}"}}'
+        return f"max(avg_over_time({series}[$__rate_interval]))"
 
     return lines(
         "Where the time goes",
-        "The last probe by its phases: name, connection, TLS, the wait for the first byte, from there to "
+        "Probes by their phases, on the average: name, connection, TLS, the wait for the first byte, from there to "
         "the first token, and the rest of the stream.",
         12,
         [
@@ -169,8 +168,8 @@ def build() -> Json:
                        8, quantiles(q.PER_TOKEN)[:2], "s")),
             chat(lines("Longest silence in a stream", "The longest pause between two outputs of an answer.",
                        8, quantiles(q.STALL)[:2], "s")),
-            chat(lines("Output speed", "Output tokens a second of the last probe.", 8,
-                       [ask(f"max(aichat_output_tokens_per_second{metric})", "tokens a second")], "short")),
+            chat(lines("Output speed", "Output tokens a second after the first, on the average.", 8,
+                       [ask(one(q.speed("", "$__rate_interval")), "tokens a second")], "short")),
         ]),
         (7, [
             chat(lines("Tokens an hour", "As billed; output includes reasoning, input includes cached.", 8,
@@ -180,7 +179,7 @@ def build() -> Json:
                        [ask(f"sum(rate(aichat_probe_cost_dollars_total{metric}[$__rate_interval])) * 3600", "US dollars")],
                        "currencyUSD", defaults={"noValue": "No price known"})),
             chat(lines("Rate limit left", "The share of the provider's limit that is left, as its headers say.", 8,
-                       [ask(f"min by (limit) (aichat_rate_limit_remaining_ratio{metric})", "{{limit}}")],
+                       [ask(f"min by (limit) (min_over_time(aichat_rate_limit_remaining_ratio{metric}[$__rate_interval]))", "{{limit}}")],
                        "percentunit", defaults={"min": 0, "max": 1, "noValue": "The provider does not say"})),
         ]),
     )  # fmt: skip

@@ -43,7 +43,7 @@ def score() -> Json:
             "Recovery": ask(f"avg by ({by}) ({q.LENGTHS_OF_ENDED})", table=True),
             "First token": ask(q.quantile(0.5, q.FIRST_TOKEN, by, "$__range") + " >= 0", table=True),
             "p95": ask(q.quantile(0.95, q.FIRST_TOKEN, by, "$__range") + " >= 0", table=True),
-            "Tokens/s": ask(speed(by), table=True),
+            "Tokens/s": ask(q.speed(by), table=True),
             "1,000 probes": ask(per_thousand(by), table=True),
         },
         {"provider": "Provider", "model": "Model", "check": "Check"},
@@ -64,12 +64,6 @@ def score() -> Json:
     )  # fmt: skip
 
 
-def speed(by: str) -> str:
-    """Tokens after the first by their time: the inverse of the mean time per output token."""
-    count, total = f"{q.PER_TOKEN}_count", f"{q.PER_TOKEN}_sum"
-    return f"sum by ({by}) ({q.grown(count)}) / (sum by ({by}) ({q.grown(total)}) > 0)"
-
-
 def build() -> Json:
     by = "provider"
     panels = layout(
@@ -84,7 +78,7 @@ def build() -> Json:
                     [ask(f"sort({q.quantile(0.95, q.FIRST_TOKEN, by, '$__range')} >= 0)", "{{provider}}", instant=True)],
                     "s", defaults={"decimals": 2}),
             ranking("Output speed", "Tokens a second, the mean of the range; the fastest first.", 6,
-                    [ask(f"sort_desc({speed(by)})", "{{provider}}", instant=True)],
+                    [ask(f"sort_desc({q.speed(by)})", "{{provider}}", instant=True)],
                     "short", defaults={"decimals": 0, "thresholds": steps((None, PURPLE))}),
         ]),
         (9, [score()]),

@@ -33,51 +33,34 @@ from grafana.panels import (
 )
 
 
+def verdict(title: str, about: str, expr: str, texts: dict[int, tuple[str, str]]) -> Json:
+    return stat(
+        title, about, 4, [ask(expr, instant=True)], color_mode="background_solid", size=44,
+        defaults={"mappings": mapping(texts), "thresholds": steps((None, DARK))},
+    )  # fmt: skip
+
+
 def verdicts() -> list[Json]:
     """The three questions, each answered in a word."""
     return [
-        stat(
+        verdict(
             "Is it them?",
             "The worst that is claimed about any check, a refused account aside.",
-            4,
-            [ask(q.WORST, instant=True)],
-            color_mode="background_solid",
-            size=44,
-            defaults={
-                "mappings": mapping({
-                    6: ("Down", VERMILLION), 5: ("Degraded", ORANGE), 3: ("No", GREEN),
-                    2: ("Unknown", GREY), 1: ("Maintenance", BLUE),
-                }),
-                "thresholds": steps((None, DARK)),
-            },
+            q.WORST,
+            {6: ("Down", VERMILLION), 5: ("Degraded", ORANGE), 3: ("No", GREEN),
+             2: ("Unknown", GREY), 1: ("Maintenance", BLUE)},
         ),
-        stat(
+        verdict(
             "Is it us?",
             "Whether a provider refuses our account (key, money, rate), or our own network is dead.",
-            4,
-            [ask(q.OURS, instant=True)],
-            color_mode="background_solid",
-            size=44,
-            defaults={
-                "mappings": mapping({
-                    0: ("No", GREEN), 2: ("Account", PURPLE), 3: ("Network", VERMILLION),
-                }),
-                "thresholds": steps((None, DARK)),
-            },
+            q.OURS,
+            {0: ("No", GREEN), 2: ("Account", PURPLE), 3: ("Network", VERMILLION)},
         ),
-        stat(
+        verdict(
             "Is it the monitor?",
             "Whether the monitor can be scraped, and probes when it should.",
-            4,
-            [ask(q.WATCHING, instant=True)],
-            color_mode="background_solid",
-            size=44,
-            defaults={
-                "mappings": mapping({
-                    0: ("No", GREEN), 1: ("Late", ORANGE), 2: ("Offline", VERMILLION),
-                }),
-                "thresholds": steps((None, DARK)),
-            },
+            q.WATCHING,
+            {0: ("No", GREEN), 1: ("Late", ORANGE), 2: ("Offline", VERMILLION)},
         ),
     ]  # fmt: skip
 
@@ -326,7 +309,7 @@ def health() -> Json:
         (7, [
             lines("Event loop lag", "Longest time in a minute for which the event loop could not react. "
                   "Token clocks use the kernel's receive stamps and do not suffer from it.", 8,
-                  [ask(f"max by (instance) (aichat_event_loop_lag_seconds{monitor})", "{{instance}}")], "s"),
+                  [ask(f"max by (instance) (max_over_time(aichat_event_loop_lag_seconds{monitor}{rate}))", "{{instance}}")], "s"),
             lines("Start delay, p99", "How much later than planned probes began.", 8,
                   [ask("histogram_quantile(0.99, sum by (le, instance) (rate("
                        f"aichat_probe_start_delay_seconds_bucket{monitor}{rate})))", "{{instance}}")], "s"),

@@ -99,7 +99,10 @@ def stat(title: str, about: str, width: int, asked: Sequence[Json], **more: Any)
 
 
 def timeline(title: str, about: str, width: int, asked: Sequence[Json], **more: Any) -> Json:
-    """Rows of coloured spans, one a series."""
+    """Rows of coloured spans, one a series.
+
+    A slice is some two pixels wide: what is shorter is seen all the same, and half as much is asked.
+    """
     options = {
         "mergeValues": True,
         "showValue": "auto",
@@ -117,7 +120,7 @@ def timeline(title: str, about: str, width: int, asked: Sequence[Json], **more: 
             "mappings": mapping(STATES), "color": {"mode": "fixed", "fixedColor": DARK},
             **more.pop("defaults", {}),
         },
-        **{"interval": "15s", **more},
+        **{"interval": "15s", "maxDataPoints": 800, **more},
     )  # fmt: skip
 
 
@@ -206,7 +209,7 @@ def heatmap(title: str, about: str, width: int, expr: str, unit: str) -> Json:
         "color": {"mode": "scheme", "scheme": "Viridis", "steps": 48, "reverse": False, "exponent": 0.5},
         "filterValues": {"le": 1e-9}, "exemplars": {"color": ORANGE},
         "yAxis": {"unit": unit, "axisPlacement": "left", "decimals": 1},
-        "legend": {"show": False}, "tooltip": {"mode": "single", "yHistogram": False, "showColorScale": False},
+        "legend": {"show": False}, "tooltip": {"mode": "single", "show": True, "yHistogram": False, "showColorScale": False},
     }  # fmt: skip
     return panel("heatmap", title, about, width, [asked], options=options, defaults={"unit": unit})
 

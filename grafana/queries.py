@@ -117,12 +117,18 @@ DOWN = ',state="down"'
 SECONDS = "aichat_check_state_seconds_total"
 
 
+def total(what: str, by: str = "") -> str:
+    return f"sum by ({by}) ({what})" if by else f"sum({what})"
+
+
+def ratio(part: str, whole: str, by: str = "") -> str:
+    """Sum over sum; absent, not 0 and not NaN, where there is no whole."""
+    return f"{total(part, by)} / ({total(whole, by)} > 0)"
+
+
 def uptime(by: str = "", window: str = "$__range") -> str:
-    """Time up or degraded over time known; absent, not 0, where nothing is known."""
-    total = f"sum by ({by}) " if by else "sum"
-    return (
-        f"{total}({grown(SECONDS, GOOD, window)}) / ({total}({grown(SECONDS, KNOWN, window)}) > 0)"
-    )
+    """Time up or degraded over time known."""
+    return ratio(grown(SECONDS, GOOD, window), grown(SECONDS, KNOWN, window), by)
 
 
 def coverage(by: str = "check") -> str:
@@ -131,8 +137,7 @@ def coverage(by: str = "check") -> str:
 
 
 def downtime(by: str = "") -> str:
-    total = f"sum by ({by}) " if by else "sum"
-    return f"{total}({grown(SECONDS, DOWN)})"
+    return total(grown(SECONDS, DOWN), by)
 
 
 # ---------------------------------------------------------------------------------- outages
@@ -168,9 +173,8 @@ REPAIR = f"avg({LENGTHS_OF_ENDED})"
 
 
 def mean(histogram: str, by: str = "") -> str:
-    """Mean of what a histogram took in; absent where it took in nothing."""
-    total = f"sum by ({by}) " if by else "sum"
-    return f"{total}({grown(histogram + '_sum')}) / ({total}({grown(histogram + '_count')}) > 0)"
+    """Mean of what a histogram took in."""
+    return ratio(grown(f"{histogram}_sum"), grown(f"{histogram}_count"), by)
 
 
 def quantile(q: float, histogram: str, by: str, window: str = "$__rate_interval") -> str:
@@ -183,6 +187,13 @@ FIRST_TOKEN = "aichat_time_to_first_token_seconds"
 DURATION = "aichat_probe_duration_seconds"
 PER_TOKEN = "aichat_time_per_output_token_seconds"
 STALL = "aichat_stream_stall_seconds"
+
+
+def speed(by: str, window: str = "$__range") -> str:
+    """Tokens a second after the first: the inverse of the mean time per output token."""
+    number, time = (grown(f"{PER_TOKEN}_{part}", window=window) for part in ("count", "sum"))
+    return ratio(number, time, by)
+
 
 # ------------------------------------------------------------------------------ them, us, monitor
 
