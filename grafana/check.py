@@ -25,7 +25,7 @@ from grafana.panels import (
     timeline,
 )
 
-ONLY_CHATS = "Only chats have tokens"
+ONLY_CHATS = "Only chats with a key have tokens"
 PICK = q.PICK_ONE
 
 
@@ -99,7 +99,7 @@ def about() -> Json:
         24,
         {
             "info": ask(
-                f"max by (mode, protocol, host, group) (aichat_check_info{{{PICK_NAME}}})",
+                f"max by (mode, protocol, host, group) (aichat_check_info{{{PICK}}})",
                 table=True,
             ),
             "Interval": ask(f"max(aichat_probe_interval_seconds{metric})", table=True),
@@ -122,11 +122,8 @@ def about() -> Json:
     )
 
 
-PICK_NAME = f'{q.MONITOR},check=~"$check"'
-
-
 def build() -> Json:
-    failures = one(q.grown(q.FAILURES, window="$__interval"))
+    failures = one(q.counted(q.FAILURES, "reason"))
     metric = f"{{{PICK}}}"
     panels = layout(
         (4, answer()),
@@ -134,7 +131,7 @@ def build() -> Json:
             "State",
             "What was claimed about the check, a row for each monitor that watches it.",
             24,
-            [ask(one(q.TIMELINE_BY_MONITOR), "{{instance}}")], many=False,
+            [ask(one(q.OF_MONITORS), "{{instance}}")], many=False,
         )]),
         (7, [one_table()]),
         (8, [
@@ -144,11 +141,11 @@ def build() -> Json:
         ]),
         (7, [
             bars("Bad probes by reason", "Every round that was not ok, once, under its last reason.", 12,
-                 [ask(f"sum by (reason) ({failures}) > 0", "{{reason}}"), ask(f"sum({failures}) == 0", "none")],
+                 [ask(f"{failures} > 0", "{{reason}}"), ask(f"sum({failures}) == 0", "none")],
                  overrides=[column("none", color={"mode": "fixed", "fixedColor": DARK})]),
             lines("Error budget left, 30 days",
                   "What is left of the downtime that the target allows; below 0 the target is missed.", 12,
-                  [ask('max by (check) (check:aichat_error_budget:remaining_ratio_30d{job=~"$job",check=~"$check"})', "left")],
+                  [ask('min(check:aichat_error_budget:remaining_ratio_30d{job=~"$job",check="$check"})', "left")],
                   "percentunit", custom={"thresholdsStyle": {"mode": "line"}, "axisSoftMax": 1},
                   defaults={"thresholds": steps((None, "transparent"), (0, VERMILLION)), "decimals": 0}),
         ]),

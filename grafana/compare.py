@@ -22,9 +22,11 @@ from grafana.panels import (
 
 
 def per_thousand(by: str) -> str:
+    """Absent where no usage is told: what was not counted is not free."""
     cost = q.grown("aichat_probe_cost_dollars_total")
     probes = q.grown("aichat_probes_total")
-    return f"1000 * sum by ({by}) ({cost}) / (sum by ({by}) ({probes} and {cost}) > 0)"
+    told = q.total(q.grown("aichat_tokens_total"), by)
+    return f"1000 * {q.ratio(cost, f'{probes} and {cost}', by)} and {told} > 0"
 
 
 def score() -> Json:
@@ -91,7 +93,7 @@ def build() -> Json:
         ]),
         (8, [
             lines("Share of checks down", "Of the checks about which something is claimed.", 12,
-                  [ask(f'max by (provider) (aichat_provider_down_ratio{{{q.MONITOR},provider=~"$provider"}})', "{{provider}}")],
+                  [ask(q.DOWN_SHARE, "{{provider}}")],
                   "percentunit", beside=True, defaults={"min": 0, "max": 1}),
             lines("Uptime of the day before, worst check",
                   "Time up or degraded over time known, in the 24 hours before each point.", 12,

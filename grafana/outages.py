@@ -96,7 +96,7 @@ def figures() -> list[Json]:
             4,
             [ask(q.uptime(), instant=True)],
             defaults={"unit": "percentunit", "decimals": 3,
-                      "thresholds": steps((None, VERMILLION), (0.99, ORANGE), (0.995, "text"))},
+                      "thresholds": steps((None, "text"), (0, VERMILLION), (0.99, ORANGE), (0.995, "text"))},
         ),
         stat(
             "Coverage",
@@ -192,7 +192,7 @@ def now() -> Json:
 
 
 def why() -> list[Json]:
-    failures = q.grown(q.FAILURES, window="$__interval")
+    failures = q.counted(q.FAILURES, "reason")
     theirs = q.THEIRS
     return [
         bars(
@@ -200,7 +200,7 @@ def why() -> list[Json]:
             "Every round that was not ok, once, under its last reason.",
             12,
             [
-                ask(f"sum by (reason) ({failures}) > 0", "{{reason}}"),
+                ask(f"{failures} > 0", "{{reason}}"),
                 ask(f"sum({failures}) == 0", "none"),
             ],
             beside=True,
@@ -250,7 +250,7 @@ def budget() -> list[Json]:
             8,
             [
                 ask(
-                    f"bottomk(5, {q.recorded('check:aichat_error_budget:remaining_ratio_30d', 'check')})",
+                    q.LEAST_BUDGET,
                     "{{check}}",
                 )
             ],
@@ -341,7 +341,7 @@ def build() -> Json:
             "State",
             "What was claimed about each check. Grey means that nothing was known: it is never green.",
             24,
-            [ask(q.TIMELINE, "{{by}}")],
+            [ask(q.rows(q.SLICES), "{{by}}")],
             defaults={"links": common.to_check("This check", "__field.labels.check")},
         )]),
         (3, figures()),
@@ -356,7 +356,7 @@ def build() -> Json:
             "Ninety days",
             "Each day in its worst colour; grey if less than half of it was seen.",
             24,
-            [ask(f'label_join({q.DAYS}, "by", " / ", "provider", "check")', "{{by}}")],
+            [ask(q.rows(q.DAYS), "{{by}}")],
         )]),
         (7, [claims()]),
         health(),

@@ -12,6 +12,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
+#: The least step of what is asked of counters: a check is probed about once a minute.
+PROBED = "1m"
+
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 NOTHING = "No data"
 
@@ -146,7 +149,11 @@ def days(title: str, about: str, width: int, asked: Sequence[Json], **more: Any)
 def lines(
     title: str, about: str, width: int, asked: Sequence[Json], unit: str, **more: Any
 ) -> Json:
-    """Curves with a quiet legend: beside them with their last and highest value, or below."""
+    """Curves with a quiet legend: beside them with their last and highest value, or below.
+
+    Rates are taken over four minutes at least, since a check may be probed once a minute or less;
+    the curve reaches over the gap between two probes, and a lone one is a dot.
+    """
     beside = more.pop("beside", False)
     legend = {
         "showLegend": more.pop("legend", True),
@@ -157,10 +164,12 @@ def lines(
     }
     custom = {
         "drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 8,
-        "showPoints": "never", "spanNulls": False, "axisSoftMin": 0,
+        "showPoints": "auto", "spanNulls": 360_000, "axisSoftMin": 0,
         **more.pop("custom", {}),
     }  # fmt: skip
     defaults = {"unit": unit, "color": {"mode": "palette-classic"}, **more.pop("defaults", {})}
+    step = more.pop("step", PROBED)
+    asked = [{**one, "interval": step} if "$__rate" in one["expr"] else one for one in asked]
     return panel(
         "timeseries", title, about, width, asked, custom=custom, defaults=defaults,
         options={"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}, **more,
@@ -171,11 +180,12 @@ def bars(title: str, about: str, width: int, asked: Sequence[Json], **more: Any)
     """Stacked counts per slice of time."""
     custom = {
         "drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "barAlignment": 0,
-        "stacking": {"mode": "normal", "group": "A"},
+        "stacking": {"mode": "normal", "group": "A"}, "spanNulls": False, "axisSoftMax": 1,
     }  # fmt: skip
     return lines(
-        title, about, width, asked, "short", custom=custom, interval="1m", calcs=["max"], **more
-    )
+        title, about, width, asked, "short", custom=custom, interval="1m", step="", calcs=["max"],
+        **{"defaults": {"decimals": 0}, **more},
+    )  # fmt: skip
 
 
 def ranking(
@@ -203,7 +213,7 @@ def ranking(
 
 def heatmap(title: str, about: str, width: int, expr: str, unit: str) -> Json:
     """Buckets of a histogram over time."""
-    asked = {**ask(expr, "{{le}}"), "format": "heatmap", "exemplar": True}
+    asked = {**ask(expr, "{{le}}"), "format": "heatmap", "exemplar": True, "interval": PROBED}
     options = {
         "calculate": False, "cellGap": 1, "rowsFrame": {"layout": "auto"},
         "color": {"mode": "scheme", "scheme": "Viridis", "steps": 48, "reverse": False, "exponent": 0.5},

@@ -11,8 +11,8 @@ from monitor.model import REASONS, Verdict
 
 MONITOR = 'job=~"$job",instance=~"$instance"'
 PICK = f'{MONITOR},provider=~"$provider",check=~"$check"'
-PICK_ONE = f'{MONITOR},check=~"$check"'
-"""Where a single check is chosen, which says its provider."""
+PICK_ONE = f'{MONITOR},check="$check"'
+"""Where a single check is chosen; such a name is not escaped, so it must not be a pattern."""
 
 #: Code of each state on a timeline; the highest is the worst.  0 is painted where there is nothing.
 CODES = {"down": 6, "degraded": 5, "limited": 4, "up": 3, "unknown": 2, "maintenance": 1}
@@ -47,34 +47,56 @@ NOW = (
 )
 """The same as rows of a table: the checks of a monitor that is gone stay in it, without a state."""
 
-SEEN = (
-    "max by (check, provider, model) "
-    f"(max_over_time(check:aichat_state:code{{{PICK}}}[$__interval] offset -$__interval)) or {CODE}"
-)
-"""The worst state within each slice, so that no outage is too short to be seen; Grafana draws a
-slice from the moment it is named after, hence the offset.
+CHECK = "check, provider, model"
+AT_THE_END = "@ ${__to:date:seconds}"
+"""The end of what is looked at; PromQL's own `end()` is the last whole slice."""
 
-Where nothing is recorded, as without the rules, the state at the slice's beginning has to do.
-"""
 
-ABSENT = (
-    f"{NO_DATA} * group by (check, provider, model) "
-    f'(last_over_time(aichat_check_state{{{PICK},state="up"}}[$__range:$__interval] @ end()))'
-)
-"""Where a check of this range has no state at all: painted, since a gap looks like nothing."""
+def painted(by: str, slice: str, milliseconds: str) -> str:
+    """The state in each slice of time, by the worst: one colour for a slice, however long it is.
 
-TIMELINE = f'label_join({SEEN} or {ABSENT}, "by", " / ", "provider", "check")'
-"""Rows are ordered by their labels, and `by` comes first: provider, then check."""
+    * Down, if an outage touches it: the series of outages know them all, the shortest too.
+    * Unknown, if less than half of it was seen.  Slices under ten minutes are too short to tell.
+    * Else the worst that was recorded; without the recording rules, what it began with.
+    * No data, where nothing at all is there: painted, since a gap looks like nothing.
 
-TIMELINE_BY_MONITOR = (
-    "max by (instance) "
-    f"(max_over_time(check:aichat_state:code{{{PICK}}}[$__interval] offset -$__interval)) "
-    f"or max by (instance) ({CODES_NOW}) or {NO_DATA} * group by (instance) "
-    f'(last_over_time(aichat_check_state{{{PICK},state="up"}}[$__range:$__interval] @ end()))'
-)
+    Grafana draws a slice from the moment that it is named after, hence the offsets.
+    """
+    start, end = (f"aichat_outage_{edge}_timestamp_seconds{{{PICK}}}" for edge in ("start", "end"))
+    began = f"last_over_time({start}[$__range] {AT_THE_END}) < time() + {milliseconds} / 1000"
+    lasted = f"last_over_time({end}[$__range] {AT_THE_END}) > time()"
+    lasts = f"{end} {AT_THE_END} == 0"
+    down = f"max by ({by}) ({began} and ({lasted} or {lasts}))"
+    seen = f"sum by ({by}) (increase(check:aichat_seen_seconds:sum{{{PICK}}}[{slice}] offset -{slice}))"
+    elapsed = f"scalar(clamp_max(vector($__to / 1000 - time()), {milliseconds} / 1000))"
+    unseen = f"({seen} < {elapsed} / 2 and on () vector({milliseconds}) >= 600000)"
+    worst = (
+        f"max by ({by}) (max_over_time(check:aichat_state:code{{{PICK}}}[{slice}] offset -{slice}))"
+    )
+    there = (
+        f'last_over_time(aichat_check_state{{{PICK},state="up"}}[$__range:{slice}] {AT_THE_END})'
+    )
+    return " or ".join((
+        f"{CODES['down']} * {down} ^ 0",
+        f"{CODES['unknown']} * {unseen} ^ 0",
+        worst,
+        f"max by ({by}) ({CODES_NOW})",
+        f"{NO_DATA} * group by ({by}) ({there})",
+    ))  # fmt: skip
+
+
+SLICES = painted(CHECK, "$__interval", "$__interval_ms")
+DAYS = painted(CHECK, "1d", "86400000")
+
+
+def rows(states: str) -> str:
+    """Rows are ordered by their labels, and `by` comes first: provider, then check."""
+    return f'label_join({states}, "by", " / ", "provider", "check")'
+
+
+OF_MONITORS = painted("instance", "$__interval", "$__interval_ms")
 """Of one check: a row for each monitor that watches it."""
 
-OF_PROVIDER = f"max by (provider) ({SEEN} or {ABSENT})"
 CLAIMS = {
     "operational": 3,
     "degraded_performance": 5,
@@ -95,19 +117,9 @@ def claim() -> str:
 
 
 BOTH_SIDES = (
-    f'label_replace({OF_PROVIDER}, "who", "we see", "", "") '
+    f'label_replace(max by (provider) ({SLICES}), "who", "we see", "", "") '
     f'or label_replace({claim()}, "who", "they say", "", "")'
 )
-
-DAYS = (
-    f"max by (check, provider, model) ("
-    f'{CODES["down"]} * (increase(aichat_check_state_seconds_total{{{PICK},state="down"}}[1d] offset -1d) > bool 0 == 1)'
-    f" or {CODES['unknown']} * (increase(check:aichat_seen_seconds:sum{{{PICK}}}[1d] offset -1d)"
-    " < bool scalar(clamp_max(vector($__to / 1000 - time()), 86400) / 2) == 1)"
-    f" or max_over_time(check:aichat_state:code{{{PICK}}}[1d] offset -1d))"
-)
-"""Each day in one colour: down if it ever was; unknown if less than half of it was seen; else the
-worst of the rest.  A slice is named after its beginning, hence the offset."""
 
 # ---------------------------------------------------------------------------------- uptime
 
@@ -197,16 +209,33 @@ def speed(by: str, window: str = "$__range") -> str:
 
 # ------------------------------------------------------------------------------ them, us, monitor
 
-WORST = f"max({CODE} != {CODES['limited']}) or 0 * max({CODE}) + {CODES['unknown']}"
-"""What the providers answer for: a refused account is not their doing."""
-OURS = f"max(2 * {state('limited')} or 3 * (1 - aichat_guard_up{{{MONITOR}}}))"
-"""0 nothing, 2 a refused account, 3 our own network."""
+WORST = (
+    f"max({CODE} > {CODES['limited']}) "
+    f"or {CODES['unknown']} + 0 * (count({CODE} == {CODES['unknown']}) > count({CODE}) / 2) "
+    f"or max({CODE} != {CODES['limited']}) or {CODES['unknown']} + 0 * max({CODE})"
+)
+"""What the providers answer for: a refused account is not their doing, and if most is unknown,
+nothing is well."""
+OURS = (
+    f"max(2 * ({state('limited')} unless on (job, instance, check) "
+    f'aichat_check_info{{{MONITOR},mode="reachability"}}) '
+    f"or 3 * (1 - aichat_guard_up{{{MONITOR}}}) or 0 * {state('up')})"
+)
+"""0 nothing, 2 a refused account, 3 our own network.  A check without a key is limited by choice."""
 WATCHING = (
-    f"max(2 * (1 - up{{{MONITOR}}}) and on (job, instance) {last('aichat_build_info', MONITOR)} "
+    f"max(2 * (1 - up{{{MONITOR}}}) "
+    f"and on (job, instance) last_over_time(aichat_build_info{{{MONITOR}}}[30d]) "
     f"or (time() - aichat_probe_last_timestamp_seconds{{{PICK}}}) "
     f"> bool (60 + 3 * aichat_probe_interval_seconds{{{PICK}}}))"
 )
 """0 at work, 1 probes are late, 2 not to be reached."""
+
+DOWN_SHARE = ratio(
+    f"max by (check, provider) ({state('down')})",
+    f'max by (check, provider) (aichat_check_state{{{PICK},state=~"up|degraded|down"}})',
+    "provider",
+)
+"""Of the checks about which something is claimed."""
 
 THEIRS = "|".join(
     reason.value for reason, (_, verdict) in REASONS.items() if verdict is Verdict.FAILED
@@ -215,5 +244,23 @@ THEIRS = "|".join(
 
 
 def recorded(name: str, key: str) -> str:
-    """A recorded series of the chosen checks; rules over many instances have no `instance`."""
-    return f'max by ({key}) ({name}{{job=~"$job",provider=~"$provider",check=~"$check"}})'
+    """A recorded series of the chosen checks that are still there; of several monitors the worst.
+
+    Rules over many instances have no `instance`, and go on for as long as their window.
+    """
+    return (
+        f'min by ({key}) ({name}{{job=~"$job",provider=~"$provider",check=~"$check"}} '
+        f"and on (job, check) {state('up')})"
+    )
+
+
+def counted(counter: str, by: str) -> str:
+    """What a counter gained in each slice.  Windows overlap by a scrape, so that nothing is lost
+    between two of them, and are scaled to the slice."""
+    return f"sum by ({by}) (rate({counter}{{{PICK}}}[$__rate_interval])) * $__interval_ms / 1000"
+
+
+_BUDGET = recorded("check:aichat_error_budget:remaining_ratio_30d", "check")
+LEAST_BUDGET = f"{_BUDGET} and on (check) bottomk(5, last_over_time(({_BUDGET})[10m:1m] @ end()))"
+"""The five checks that have least now, over the whole range; chosen anew at each point, the lines
+would come and go."""

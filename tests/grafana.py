@@ -413,6 +413,8 @@ def built_in(expr: str, span: Span, step: int, rate: int) -> str:
         ("__from", str(span.start)),
         ("__to", str(span.end)),
     )
+    for edge, moment in (("from", span.start), ("to", span.end)):
+        expr = expr.replace(f"${{__{edge}:date:seconds}}", str(moment // SECOND))
     for name, value in values:  # a longer name comes before the shorter one that it begins with
         expr = expr.replace(f"${name}", value).replace(f"${{{name}}}", value)
     left = re.search(r"\$\{?__\w+", expr)
