@@ -178,6 +178,16 @@ def test_the_four_windows_of_uptime_and_coverage_ask_the_same() -> None:
     assert {kind: len(texts) for kind, texts in asks.items()} == {"uptime": 1, "coverage": 1}
 
 
+def test_the_seven_windows_of_downtime_ask_the_same() -> None:
+    """Also the shortest, of which less than half is known for two minutes only."""
+    asks = {}
+    for rule in (rule for group in groups() for rule in group["rules"] if "record" in rule):
+        if found := re.fullmatch(r"check:aichat_downtime:ratio_rate(\d+[mhd])", rule["record"]):
+            asks[found[1]] = rule["expr"].replace(f"[{found[1]}]", "[W]")
+    assert set(asks) == {"5m", "30m", "1h", "2h", "6h", "1d", "3d"}
+    assert len(set(asks.values())) == 1
+
+
 def test_every_metric_asked_for_is_documented() -> None:
     known = set(re.findall(r"aichat_[a-z_]+", (ROOT / "docs" / "metrics.md").read_text("utf-8")))
     recorded = {rule["record"] for group in groups() for rule in group["rules"] if "record" in rule}
