@@ -201,6 +201,13 @@ def test_a_query_keeps_to_the_chosen_monitors(expr: str) -> None:
     )
 
 
+def test_the_name_of_one_check_is_no_pattern() -> None:
+    """Grafana does not escape a variable with a single value: `gpt-4.1` would match `gpt-4-1`."""
+    single = json.dumps(DASHBOARDS["check.json"])
+    assert 'check=\\"$check\\"' in single
+    assert 'check=~\\"$check' not in single
+
+
 @every_query
 def test_counters_are_asked_for_what_they_gained(expr: str) -> None:
     for found in re.finditer(r"aichat_\w+_(?:total|bucket|sum|count)\{", expr):

@@ -93,10 +93,10 @@ def test_a_step_of_the_rate_interval_is_that() -> None:
 
 
 def test_every_variable_of_time_has_its_value() -> None:
-    names = "$__interval $__interval_ms $__range ${__range_s} $__range_ms $__from $__to"
+    names = "$__interval $__interval_ms $__range ${__range_s} $__range_ms $__from $__to ${__to:date:seconds}"
     plan = grafana.plan(query(names, max_points=1600), last(24 * HOUR), "15s")
     start = END - DAY
-    assert plan.expr == f"1m 60000 86400s 86400 86400000 {start} {END}"
+    assert plan.expr == f"1m 60000 86400s 86400 86400000 {start} {END} {END // 1000}"
 
 
 def test_a_panel_may_have_its_own_range() -> None:
