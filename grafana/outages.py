@@ -170,7 +170,7 @@ def now() -> Json:
         True,
         overrides=[
             state_column("State"),
-            state_column("They say", "–"),
+            state_column("They say"),
             column("Check", links=common.to_check("This check", "__data.fields.Check")),
             column("Since", unit="s", decimals=1, custom__width=95),
             column("Last probe", unit="s", decimals=0, custom__width=95),

@@ -269,9 +269,9 @@ def column(name: str, **properties: Any) -> Json:
     return {"matcher": {"id": "byName", "options": name}, "properties": values}
 
 
-def state_column(name: str, nothing: str = NOTHING) -> Json:
+def state_column(name: str) -> Json:
     return column(
-        name, mappings=mapping(STATES), custom__width=110, noValue=nothing,
+        name, mappings=mapping(STATES), custom__width=110, noValue=NOTHING,
         thresholds=steps((None, "transparent")),
         custom__cellOptions={"type": "color-background", "mode": "basic", "applyToRow": False},
     )  # fmt: skip
