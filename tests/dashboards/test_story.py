@@ -252,7 +252,7 @@ def without_units(spec: dict[str, Any]) -> None:
         (asks("Outages in range", ") * 1000", ") * 1"), "misdated"),
         (asks("Outages in range", "_end_timestamp", "_start_timestamp"), "misdated"),
         (without_units, "misdated"),
-        (asks("Uptime", 'state=~"up|degraded|down"', 'state=~".+"'), "uptime"),
+        (asks("Uptime", "known_seconds", "seen_seconds"), "uptime"),
         (asks("Outages", "count(", "1 + count("), "outages"),
         (asks("Mean time to recovery", "avg(", "max("), "repair"),
     ],
