@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.serving import free_port
+from tests.serving import free_port, program
 
 #: Debian's name for it, and its own.
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
@@ -48,13 +45,6 @@ class Alertmanager:
             found: list[dict[str, Any]] = json.load(answer)
         return found
 
-    def ready(self) -> bool:
-        try:
-            with urlopen(f"{self.url}/-/ready", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
-
 
 @contextlib.contextmanager
 def alertmanager(folder: Path, config: Path) -> Iterator[Alertmanager]:
@@ -68,16 +58,6 @@ def alertmanager(folder: Path, config: Path) -> Iterator[Alertmanager]:
         "--cluster.listen-address=",
         "--log.level=warn",
     ]
-    with (folder / "alertmanager.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        server = Alertmanager(port)
-        deadline = time.monotonic() + 30
-        while not server.ready():
-            assert process.poll() is None, (folder / "alertmanager.log").read_text()
-            assert time.monotonic() < deadline, "Alertmanager never became ready"
-            time.sleep(0.05)
+    server = Alertmanager(port)
+    with program(command, server.url, folder / "alertmanager.log"):
         yield server
-    finally:
-        process.terminate()
-        process.wait(timeout=30)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
 
-from tests.serving import free_port
+from tests.serving import free_port, program
 
 needs_prometheus = pytest.mark.skipif(
     not (shutil.which("prometheus") and shutil.which("promtool")),
@@ -49,13 +46,6 @@ class Prometheus:
             for number, rule in enumerate(group["rules"])
         }
 
-    def ready(self) -> bool:
-        try:
-            with urlopen(f"{self.url}/-/ready", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
-
 
 @contextlib.contextmanager
 def prometheus(folder: Path, config: Path | None = None) -> Iterator[Prometheus]:
@@ -72,16 +62,6 @@ def prometheus(folder: Path, config: Path | None = None) -> Iterator[Prometheus]
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=warn",
     ]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        server = Prometheus(port)
-        deadline = time.monotonic() + 60
-        while not server.ready():
-            assert process.poll() is None, (folder / "prometheus.log").read_text()
-            assert time.monotonic() < deadline, "Prometheus never became ready"
-            time.sleep(0.1)
+    server = Prometheus(port)
+    with program(command, server.url, folder / "prometheus.log"):
         yield server
-    finally:
-        process.terminate()
-        process.wait(timeout=30)

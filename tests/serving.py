@@ -1,11 +1,16 @@
-"""A local server that answers every request with the same scripted bytes."""
+"""Servers for tests: a local one that answers with scripted bytes, and programs of others."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -88,3 +93,28 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def program(command: Sequence[str], url: str, log: Path) -> Iterator[None]:
+    """A server that is not ours, from when `url`/-/ready says so to the end of the block."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+    try:
+        deadline = time.monotonic() + 60
+        while not ready(url):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, f"{command[0]} never became ready"
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/-/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
