@@ -15,7 +15,6 @@ from tests.grafana import (
     SECOND,
     Dashboard,
     Field,
-    Frame,
     Panel,
     Query,
     Series,
@@ -249,19 +248,6 @@ def test_two_tables_are_merged_by_what_they_share() -> None:
     (table,) = grafana.transformed(found, spec)
     assert table.rows() == [{"Check": "a", "Start": 1.0, "Value #B": 2.0}]
     assert {one.title: one.ref for one in table.fields}["Start"] == "A"
-
-
-def test_tables_are_joined_by_a_column() -> None:
-    found = [
-        Frame("A", (Field("check", ("a", "b")), Field("Value #A", (1.0, 2.0), number=True))),
-        Frame("B", (Field("check", ("b",)), Field("Value #B", (3.0,), number=True))),
-    ]
-    spec = {"transformations": [{"id": "joinByField", "options": {"byField": "check"}}]}
-    (table,) = grafana.transformed(found, spec)
-    assert table.rows() == [
-        {"check": "a", "Value #A": 1.0, "Value #B": None},
-        {"check": "b", "Value #A": 2.0, "Value #B": 3.0},
-    ]
 
 
 def test_a_transformation_that_is_not_understood_is_an_error() -> None:
