@@ -40,10 +40,17 @@ CODES_NOW = " or ".join(f"{code} * ({state(name)} == 1)" for name, code in CODES
 CODE = f"max by (check, provider, model) ({CODES_NOW})"
 """The state of each check at this moment; of several monitors the worst."""
 
+
+def lived(slice: str = "$__interval", at: str = "") -> str:
+    """What was there in the range: a look at each slice, and a close one at the last hour, since
+    what lived for less than a slice may fall between two looks."""
+    up = state("up")
+    return f"(last_over_time({up}[$__range:{slice}] {at}) or last_over_time({up}[1h] {at}))"
+
+
 NOW = (
     f"{CODE} or {NO_DATA} * group by (check, provider, model) "
-    f'(last_over_time(aichat_check_state{{{PICK},state="up"}}[$__range:$__interval]) '
-    f"unless on (job, instance) up{{{MONITOR}}} == 1)"
+    f"({lived()} unless on (job, instance) up{{{MONITOR}}} == 1)"
 )
 """The same as rows of a table: the checks of a monitor that is gone stay in it, without a state."""
 
@@ -73,15 +80,12 @@ def painted(by: str, slice: str, milliseconds: str) -> str:
     worst = (
         f"max by ({by}) (max_over_time(check:aichat_state:code{{{PICK}}}[{slice}] offset -{slice}))"
     )
-    there = (
-        f'last_over_time(aichat_check_state{{{PICK},state="up"}}[$__range:{slice}] {AT_THE_END})'
-    )
     return " or ".join((
         f"{CODES['down']} * {down} ^ 0",
         f"{CODES['unknown']} * {unseen} ^ 0",
         worst,
         f"max by ({by}) ({CODES_NOW})",
-        f"{NO_DATA} * group by ({by}) ({there})",
+        f"{NO_DATA} * group by ({by}) {lived(slice, AT_THE_END)}",
     ))  # fmt: skip
 
 

@@ -333,7 +333,7 @@ def with_good_news(spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "noticed_as"),
     [
-        (asks("State", "(last_over_time(aichat_", "(last_over_time(nothing_"), "green"),
+        (asks("State", "last_over_time(aichat_check_", "last_over_time(nothing_"), "green"),
         (asks("State", "0 * group", "2 * group"), "claimed"),
         (with_the_last_of_a_range, "green"),
         (without_thresholds, "reassuring"),
