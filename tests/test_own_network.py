@@ -71,6 +71,7 @@ Fault = Callable[[Lab], None]
 def test_our_own_failures_are_nobodys_outage(net: Lab, faults: tuple[Fault, ...]) -> None:
     net.watch()
     net.until(all_up, "both up")
+    net.until(lambda seen: seen.get("aichat_guard_up") == 1, "a guard that has passed")
     for fault in faults:
         before = net.metrics()
         fault(net)

@@ -221,8 +221,8 @@ class Service:
     # -------------------------------------------------------------------------------- chores
 
     async def _ask_guard(self) -> None:
-        """Try the guard at start, and again while it fails, so that its word is never old."""
-        warned = False
+        """Try the guard at start, soon again while it fails (it protects nobody yet), and on."""
+        warned, pause = False, 1.0
         while True:
             guard = self._guard
             up = await guard.network_up() if guard.targets else None
@@ -234,7 +234,8 @@ class Service:
                     "from our own network's",
                     extra={"fields": {"targets": " ".join(guard.targets)}},
                 )
-            await asyncio.sleep(GUARD_AGAIN)
+            pause = GUARD_AGAIN if up else min(2 * pause, GUARD_AGAIN)
+            await asyncio.sleep(pause)
 
     async def _sample_lag(self) -> None:
         while self._poll is not None:
