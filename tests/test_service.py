@@ -269,5 +269,22 @@ async def test_what_the_guard_said_is_seen_together_with_what_it_decided(
     assert "aichat_guard_up 1.0" in told[0]
 
 
+async def test_a_guard_that_is_silent_at_the_start_is_soon_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until it has passed once it protects nobody; its targets may only be a moment late."""
+    monkeypatch.setattr(network, "FRESH", 0.0)
+    monkeypatch.setattr(service_module, "GUARD_SOON", 0.01)
+    target = free_port()
+    async with (
+        serving(OK) as port,
+        running(web(port), guard_targets=(f"tcp://127.0.0.1:{target}",)) as service,
+    ):
+        await until(lambda: "aichat_guard_up 0.0" in rendered(service), "the guard is down")
+        guard = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", target)
+        async with guard:
+            await until(lambda: "aichat_guard_up 1.0" in rendered(service), "the guard is up")
+
+
 def rendered(service: Service) -> str:
     return service.metrics.render("")[0].decode()

@@ -37,6 +37,7 @@ DRAIN = 8.0
 """Seconds that running attempts are given at a stop; container engines kill after ten."""
 HOUSEKEEPING = 5.0
 GUARD_AGAIN = 60.0
+GUARD_SOON = 1.0
 
 
 class Service:
@@ -222,7 +223,7 @@ class Service:
 
     async def _ask_guard(self) -> None:
         """Try the guard at start, soon again while it fails (it protects nobody yet), and on."""
-        warned, pause = False, 1.0
+        warned, pause = False, GUARD_SOON
         while True:
             guard = self._guard
             up = await guard.network_up() if guard.targets else None
