@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo run test test-dashboards test-real image-test mutants chaos bench-detection fmt lock clean
+.PHONY: demo run test test-dashboards test-real image-test mutants chaos bench bench-detection fmt lock clean
 
 demo: $(VENV)/run.stamp ## the product on simulated providers: no key, no internet
 	$(BIN)/monitor demo
@@ -29,6 +29,9 @@ image-test: ## the container image, built and run without a Docker engine; skips
 
 mutants: $(VENV)/dev.stamp ## take each handling of a reason away and see a test fail
 	$(BIN)/python -m tests.mutants
+
+bench: $(VENV)/dev.stamp ## figures beside the peers' of the same run; BENCH="scrape ledger" takes some
+	$(BIN)/python -m benchmarks $(BENCH)
 
 bench-detection: $(VENV)/dev.stamp ## how soon an outage is told, of 1,000 random ones a setting
 	$(BIN)/python -m benchmarks.detection
