@@ -1,4 +1,4 @@
-"""What a benchmark reports: rows of figures beside their goals, and the table they are printed in."""
+"""What a benchmark reports: rows of figures beside their goals, and how they are printed."""
 
 from __future__ import annotations
 
