@@ -34,15 +34,9 @@ class On(Enum):
     """Nothing: it is written anew at every look."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """The lines of one check in one family, in both formats: often the same."""
-
-    plain: bytes = b""
-    openmetrics: bytes = b""
-
-
-NOTHING = Chunk()
+Chunk = tuple[bytes, bytes]
+"""The lines of one check in one family: as Prometheus text, and as OpenMetrics with exemplars."""
+NOTHING: Chunk = (b"", b"")
 
 
 class Entry:
@@ -52,11 +46,12 @@ class Entry:
         "cells",
         "certificate",
         "check",
-        "chunks",
         "declared",
         "declared_at",
         "labels",
         "last",
+        "openmetrics",
+        "plain",
         "stale",
         "view",
     )
@@ -73,7 +68,10 @@ class Entry:
         self.declared_at: float | None = None
         self.view: StateView | None = None
         self.labels = text.pairs(dict(zip(catalogue.CHECK, check.labels3, strict=True)))
-        self.chunks = [NOTHING] * len(FAMILIES)
+        self.plain = [b""] * len(FAMILIES)
+        """The lines by place of the family, as Prometheus text."""
+        self.openmetrics = self.plain.copy()
+        """The same with exemplars."""
         self.stale = set(On)
         """What happened since the lines were written."""
 
@@ -112,7 +110,7 @@ class Entry:
         work = 0
         for reason in self.stale:
             for place, family in _BY_REASON[reason]:
-                self.chunks[place] = family.chunk(self)
+                self.plain[place], self.openmetrics[place] = family.chunk(self)
                 work += 1
         self.stale.clear()
         return work
@@ -142,11 +140,8 @@ class Family:
         if reading is None:
             return NOTHING
         if isinstance(reading, Histogram):
-            plain = self.lines.histogram(entry.labels, reading)
-            if not reading.exemplars:
-                return _same(plain)
-            rich = self.lines.histogram(entry.labels, reading, exemplars=True)
-            return Chunk(plain.encode(), rich.encode())
+            plain, rich = self.lines.histogram(entry.labels, reading)
+            return plain.encode(), rich.encode()
         if isinstance(reading, Mapping):
             return _same(self.lines.several(entry.labels, reading))
         labels = _info(entry.check) if self.spec is catalogue.INFO else entry.labels
@@ -155,7 +150,7 @@ class Family:
 
 def _same(lines: str) -> Chunk:
     encoded = lines.encode()
-    return Chunk(encoded, encoded)
+    return encoded, encoded
 
 
 def _info(check: Check) -> text.Pairs:

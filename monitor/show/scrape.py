@@ -15,15 +15,16 @@ from monitor.judge.incidents import down_ratio
 from monitor.model import Mode, Outage, OutageSeries, State
 from monitor.show import catalogue, text
 from monitor.show.catalogue import Spec
-from monitor.show.entries import FAMILIES, Chunk, Entry
+from monitor.show.entries import FAMILIES, Entry
 from monitor.show.exposition import Format
 from monitor.show.outages import remembered
 from monitor.show.views import StateView
 
-STEP = 600
-"""Families written between two steps; a look at a check in which little changed counts as a few."""
-LOOK = 8
-BLOCK = 250
+STEP = 200
+"""Families written between two steps, about a millisecond of work."""
+LOOK = 4
+"""What a look at a check costs besides, in families written."""
+BLOCK = 100
 """Checks whose lines of one family make one piece."""
 
 Samples = list[tuple[Mapping[str, str], float]]
@@ -33,11 +34,11 @@ Samples = list[tuple[Mapping[str, str], float]]
 class Scrape:
     """All lines of one moment; iterate to have them as pieces of bytes.
 
-    `rows` has the chunks of a check each, `others` the families that are of no single check.
+    `rows` has the lines of a check each, by family; `others` the families of no single check.
     """
 
     format: Format
-    rows: list[tuple[Chunk, ...]]
+    rows: list[tuple[bytes, ...]]
     others: list[tuple[Spec, Samples]]
     process: Callable[[], bytes]
 
@@ -46,11 +47,7 @@ class Scrape:
         for place, family in enumerate(FAMILIES):
             yield text.header(family.spec, openmetrics=openmetrics).encode()
             for start in range(0, len(self.rows), BLOCK):
-                chunks = [row[place] for row in self.rows[start : start + BLOCK]]
-                if openmetrics:
-                    yield b"".join([chunk.openmetrics for chunk in chunks])
-                else:
-                    yield b"".join([chunk.plain for chunk in chunks])
+                yield b"".join([row[place] for row in self.rows[start : start + BLOCK]])
         for spec, samples in self.others:
             yield text.header(spec, openmetrics=openmetrics).encode()
             rest = iter(samples)
@@ -93,9 +90,10 @@ def scrape(
 ) -> Generator[None, None, Scrape]:
     """Look at every check, a step at a time; the page is what the generator returns."""
     gathered, rows, work = Gathered(), [], 0
+    openmetrics = format is Format.OPENMETRICS
     for entry in _seen(entries, views, gathered):
         work += LOOK + entry.refresh()
-        rows.append(tuple(entry.chunks))
+        rows.append(tuple(entry.openmetrics if openmetrics else entry.plain))
         if work > STEP:
             work = 0
             yield

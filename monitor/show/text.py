@@ -75,17 +75,20 @@ class Lines:
             if value is not None
         )
 
-    def histogram(self, labels: Pairs, cells: Histogram, *, exemplars: bool = False) -> str:
+    def histogram(self, labels: Pairs, cells: Histogram) -> tuple[str, str]:
+        """The lines without and with exemplars."""
         head, tail = self._around(f"{self._name}_bucket", labels)
         total = [*accumulate(cells.counts)]
-        ends = dict.fromkeys(range(len(total)), "\n")
-        if exemplars:
-            ends |= {place: _exemplar(seen) for place, seen in cells.exemplars.items()}
-        buckets = zip(self._bounds, total, ends.values(), strict=True)
-        written = [f"{head}{le}{tail}{number(count)}{end}" for le, count, end in buckets]
-        written.append(line(f"{self._name}_count", labels, total[-1]))
-        written.append(line(f"{self._name}_sum", labels, cells.sum))
-        return "".join(written)
+        counted = zip(self._bounds, total, strict=True)
+        buckets = [f"{head}{bound}{tail}{number(count)}\n" for bound, count in counted]
+        ends = line(f"{self._name}_count", labels, total[-1])
+        ends += line(f"{self._name}_sum", labels, cells.sum)
+        plain = "".join([*buckets, ends])
+        if not cells.exemplars:
+            return plain, plain
+        for place, seen in cells.exemplars.items():
+            buckets[place] = buckets[place][:-1] + _exemplar(seen)
+        return plain, "".join([*buckets, ends])
 
     def _around(self, name: str, labels: Pairs) -> tuple[str, str]:
         """What stands before and after the further label's value, so that the names are sorted."""
