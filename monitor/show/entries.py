@@ -12,7 +12,7 @@ from enum import Enum, auto
 from urllib.parse import urlsplit
 
 from monitor.judge.models import same_model
-from monitor.model import Change, Check, Mode, Phases, Probe, Reason, State, Verdict
+from monitor.model import Change, Check, Mode, Moment, Phases, Probe, Reason, State, Verdict
 from monitor.show import catalogue, text
 from monitor.show.catalogue import Spec
 from monitor.show.cells import ANSWERED, Cells, ChatCells, Histogram, time_per_token
@@ -34,11 +34,6 @@ class On(Enum):
     """Nothing: it is written anew at every look."""
 
 
-Chunk = tuple[bytes, bytes]
-"""The lines of one check in one family: as Prometheus text, and as OpenMetrics with exemplars."""
-NOTHING: Chunk = (b"", b"")
-
-
 class Entry:
     """One check that is under watch: what its series are read from, and their lines."""
 
@@ -46,12 +41,12 @@ class Entry:
         "cells",
         "certificate",
         "check",
+        "claim",
         "declared",
         "declared_at",
         "labels",
         "last",
-        "openmetrics",
-        "plain",
+        "lines",
         "stale",
         "view",
     )
@@ -66,12 +61,13 @@ class Entry:
         self.declared: Mapping[str, str] = {}
         """Component to declared state, of a status page; empty while it was not read."""
         self.declared_at: float | None = None
+        self.claim: tuple[State, Moment] | None = None
+        """State and its beginning, as they were written."""
         self.view: StateView | None = None
+        """The present state, while it is being written."""
         self.labels = text.pairs(dict(zip(catalogue.CHECK, check.labels3, strict=True)))
-        self.plain = [b""] * len(FAMILIES)
-        """The lines by place of the family, as Prometheus text."""
-        self.openmetrics = self.plain.copy()
-        """The same with exemplars."""
+        self.lines = [b""] * len(FAMILIES)
+        """By place of the family, exemplars included."""
         self.stale = set(On)
         """What happened since the lines were written."""
 
@@ -100,9 +96,10 @@ class Entry:
 
     def look(self, view: StateView) -> None:
         """Take in the present state."""
-        before, self.view = self.view, view
+        self.view = view
         self.stale.add(On.CLOCK)
-        if before is None or (before.state, before.since) != (view.state, view.since):
+        if self.claim != (view.state, view.since):
+            self.claim = view.state, view.since
             self.stale.add(On.CLAIMED)
 
     def refresh(self) -> int:
@@ -110,9 +107,10 @@ class Entry:
         work = 0
         for reason in self.stale:
             for place, family in _BY_REASON[reason]:
-                self.plain[place], self.openmetrics[place] = family.chunk(self)
+                self.lines[place] = family.written(self).encode()
                 work += 1
         self.stale.clear()
+        self.view = None
         return work
 
 
@@ -132,25 +130,18 @@ class Family:
     def __post_init__(self) -> None:
         object.__setattr__(self, "lines", text.Lines(self.spec))
 
-    def chunk(self, entry: Entry) -> Chunk:
+    def written(self, entry: Entry) -> str:
         """The lines of `entry`."""
-        if self.spec is not catalogue.INFO and entry.cells is None:
-            return NOTHING
-        reading = self.read(entry)
+        if self.spec is catalogue.INFO:
+            return self.lines.one(_info(entry.check), 1.0)
+        reading = self.read(entry) if entry.cells else None
         if reading is None:
-            return NOTHING
+            return ""
         if isinstance(reading, Histogram):
-            plain, rich = self.lines.histogram(entry.labels, reading)
-            return plain.encode(), rich.encode()
+            return self.lines.histogram(entry.labels, reading)
         if isinstance(reading, Mapping):
-            return _same(self.lines.several(entry.labels, reading))
-        labels = _info(entry.check) if self.spec is catalogue.INFO else entry.labels
-        return _same(self.lines.one(labels, reading))
-
-
-def _same(lines: str) -> Chunk:
-    encoded = lines.encode()
-    return encoded, encoded
+            return self.lines.several(entry.labels, reading)
+        return self.lines.one(entry.labels, reading)
 
 
 def _info(check: Check) -> text.Pairs:

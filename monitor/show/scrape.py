@@ -47,7 +47,9 @@ class Scrape:
         for place, family in enumerate(FAMILIES):
             yield text.header(family.spec, openmetrics=openmetrics).encode()
             for start in range(0, len(self.rows), BLOCK):
-                yield b"".join([row[place] for row in self.rows[start : start + BLOCK]])
+                lines = b"".join([row[place] for row in self.rows[start : start + BLOCK]])
+                bare = openmetrics or family.spec.type != "histogram"
+                yield lines if bare else text.without_exemplars(lines)
         for spec, samples in self.others:
             yield text.header(spec, openmetrics=openmetrics).encode()
             rest = iter(samples)
@@ -90,10 +92,9 @@ def scrape(
 ) -> Generator[None, None, Scrape]:
     """Look at every check, a step at a time; the page is what the generator returns."""
     gathered, rows, work = Gathered(), [], 0
-    openmetrics = format is Format.OPENMETRICS
     for entry in _seen(entries, views, gathered):
         work += LOOK + entry.refresh()
-        rows.append(tuple(entry.openmetrics if openmetrics else entry.plain))
+        rows.append(tuple(entry.lines))
         if work > STEP:
             work = 0
             yield

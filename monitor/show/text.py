@@ -7,6 +7,7 @@ check can be kept, so everything about its labels is worked out once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
@@ -75,20 +76,16 @@ class Lines:
             if value is not None
         )
 
-    def histogram(self, labels: Pairs, cells: Histogram) -> tuple[str, str]:
-        """The lines without and with exemplars."""
+    def histogram(self, labels: Pairs, cells: Histogram) -> str:
+        """With exemplars, which `without_exemplars` takes away again."""
         head, tail = self._around(f"{self._name}_bucket", labels)
-        total = [*accumulate(cells.counts)]
-        counted = zip(self._bounds, total, strict=True)
-        buckets = [f"{head}{bound}{tail}{number(count)}\n" for bound, count in counted]
-        ends = line(f"{self._name}_count", labels, total[-1])
-        ends += line(f"{self._name}_sum", labels, cells.sum)
-        plain = "".join([*buckets, ends])
-        if not cells.exemplars:
-            return plain, plain
+        counted = zip(self._bounds, accumulate(cells.counts), strict=True)
+        lines = [f"{head}{bound}{tail}{number(count)}\n" for bound, count in counted]
         for place, seen in cells.exemplars.items():
-            buckets[place] = buckets[place][:-1] + _exemplar(seen)
-        return plain, "".join([*buckets, ends])
+            lines[place] = f"{lines[place][:-1]}{_exemplar(seen)}"
+        lines.append(line(f"{self._name}_count", labels, sum(cells.counts)))
+        lines.append(line(f"{self._name}_sum", labels, cells.sum))
+        return "".join(lines)
 
     def _around(self, name: str, labels: Pairs) -> tuple[str, str]:
         """What stands before and after the further label's value, so that the names are sorted."""
@@ -99,6 +96,15 @@ class Lines:
 
 def _exemplar(seen: Exemplar) -> str:
     return f" # {{{pair('probe_id', seen.probe_id)}}} {number(seen.value)} {seen.at}\n"
+
+
+#: A quote inside a label's value is escaped, so this can only be the end of a line.
+_EXEMPLAR = re.compile(rb' # \{probe_id="[^"\n]*"\} \S+ \S+$', re.MULTILINE)
+
+
+def without_exemplars(lines: bytes) -> bytes:
+    """The same lines for Prometheus text, which knows no exemplars."""
+    return _EXEMPLAR.sub(b"", lines)
 
 
 def written(name: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> str:
