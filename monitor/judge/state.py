@@ -47,17 +47,20 @@ from monitor.model import (
 
 def attempt_begins(track: Track, now: Moment) -> Track:
     """From here on time is pending until the attempt has ended."""
-    return replace(accrued(track, now), in_flight=now)
+    return accrued(track, now, in_flight=now)
 
 
 def attempt_ends(
     track: Track, check: Check, attempt: Attempt, *, first: bool
 ) -> tuple[Track, Change | None]:
     """Take in one attempt; `first` tells the first of its round from the rechecks."""
-    track = accrued(track, attempt.started)
-    track = replace(track, in_flight=None, last_attempt=attempt.ended)
-    if attempt.verdict is not Verdict.VOID:
-        track = replace(track, last_evidence=attempt.ended)
+    track = accrued(
+        track,
+        attempt.started,
+        in_flight=None,
+        last_attempt=attempt.ended,
+        last_evidence=track.last_evidence if attempt.verdict is Verdict.VOID else attempt.ended,
+    )
     if track.state is State.MAINTENANCE:
         return accrued(track, attempt.ended), None
     track = _streaks(track, attempt)
@@ -191,8 +194,9 @@ def _streaks(track: Track, attempt: Attempt) -> Track:
 def _remembered(track: Track, confirm: Confirm, verdict: Verdict) -> Track:
     if verdict in {Verdict.VOID, Verdict.LIMITED} or track.state is State.DOWN:
         return track
-    recent = (*track.recent, verdict is not Verdict.OK)
-    return replace(track, recent=recent[-confirm.ratio.of :])
+    recent = (*track.recent, verdict is not Verdict.OK)[-confirm.ratio.of :]
+    # Where all is well for long, it is the same as before.
+    return track if recent == track.recent else replace(track, recent=recent)
 
 
 def _partial(track: Track, confirm: Confirm) -> bool:
