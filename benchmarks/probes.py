@@ -32,7 +32,7 @@ from tests.serving import free_port
 PEER = "blackbox_exporter"
 AT_ONCE = 10
 HOSTS = tuple(f"127.0.0.{number}" for number in range(1, AT_ONCE + 1))
-"""One a probe at a time: each has its own ephemeral ports, of which closed ones rest for a while."""
+"""One for each probe under way; closed ports rest for a while, and each host has its own."""
 PAGE = "the page that a monitor fetches: fifty-five bytes of it"
 assert len(PAGE) == 55
 
@@ -254,38 +254,44 @@ async def _work(folder: Path, urls: list[str]) -> None:
     from monitor.model import Check, Config, Mode, Tls
     from monitor.probe.client import Client
     from monitor.probe.clock import now
-    from monitor.run import app, service
+    from monitor.run import app
+    from monitor.run.rounds import Watch
     from monitor.show import logs
 
     logs.configure("info", "logfmt", tuple, sys.stderr)
     tls = Tls(ca_file=str(folder / "ca.pem"))
     checks = tuple(
-        Check(f"page-{number}", Mode.WEB, f"host-{number}", url, tls=tls)
+        # One round at the start, and no other but ours.
+        Check(f"page-{number}", Mode.WEB, f"host-{number}", url, tls=tls, interval=86_400.0)
         for number, url in enumerate(urls)
     )
     poll = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as data_dir:
         ledger = Ledger(Path(data_dir), now, 86_400.0)
-        async with Client(poll) as client:
+        async with Client(poll) as client, asyncio.TaskGroup() as tasks:
             monitor = app._service(Config(checks, ()), client, poll, ledger, "")
-            service._calm_garbage_collector()
+            watches = [monitor._watches[check.name] for check in checks]
+            tasks.create_task(monitor.run())
+            while not all(watch.waiting and watch.last for watch in watches):
+                await asyncio.sleep(0.1)
 
-            async def rounds(name: str, count: int) -> None:
+            async def rounds(watch: Watch, count: int) -> None:
                 for _ in range(count):
-                    watch = monitor._watches[name]
                     await monitor._round(watch, 0.0)
+                    assert watch.last is not None
                     seen = watch.last.last
                     assert seen.verdict == "ok" and seen.status == 200, seen
 
             while line := await asyncio.to_thread(sys.stdin.readline):
                 started = time.perf_counter()
                 async with asyncio.TaskGroup() as group:
-                    for check in checks:
-                        group.create_task(rounds(check.name, int(line) // len(checks)))
+                    for watch in watches:
+                        group.create_task(rounds(watch, int(line) // len(watches)))
                 seconds = time.perf_counter() - started
                 # What waits for the ledger's thread belongs to these probes as well.
                 await asyncio.sleep(1.0)
                 print(seconds, flush=True)
+            monitor.stop()
         ledger.close()
 
 
