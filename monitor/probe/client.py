@@ -146,7 +146,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _session(family: socket.AddressFamily, resolver: AbstractResolver) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=_Connector(
             family=family,
             resolver=resolver,
@@ -162,6 +162,9 @@ def _session(family: socket.AddressFamily, resolver: AbstractResolver) -> aiohtt
         max_line_size=HEADER_LIMIT,
         max_field_size=HEADER_LIMIT,
     )
+    # Else a GET whose connection ends without an answer is asked again, and nobody is told.
+    session._retry_connection = False
+    return session
 
 
 def _proxy(proxy: str | None, url: str) -> str | None:
