@@ -38,7 +38,7 @@ from monitor.ledger import Ledger
 from monitor.model import ChatExpect, Check, Config, Expecting, Mode, Probe, Tls, Verdict
 from monitor.probe.client import Client
 from monitor.probe.clock import now
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.memory import Memory
 from monitor.run.service import Service
 from monitor.show.metrics import Metrics

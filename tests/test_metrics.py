@@ -373,7 +373,7 @@ def test_every_attempt_of_a_round_is_billed() -> None:
 
 
 def test_doubtful_clocks_stay_out_of_the_token_histograms() -> None:
-    seen = after(probe(attempt(phases=replace(PHASES, doubtful=True))))
+    seen = after(probe(attempt(phases=replace(PHASES, doubtful=("stream",)))))
     assert seen.get("aichat_probe_duration_seconds_count", **C) == 1
     for name in (
         "time_to_first_token",

@@ -22,7 +22,7 @@ from monitor.judge.verdict import Finding
 from monitor.model import Check, Phases, Reason
 from monitor.probe.client import Client
 from monitor.probe.deadlines import Deadlines
-from monitor.probe.wire import MAX_DOUBT, Wire, current
+from monitor.probe.wire import Wire, current
 
 BODY_LIMIT = 4 << 20
 """Bytes of one body that are read at most; a probe asks for a few tokens."""
@@ -269,8 +269,3 @@ def _words(error: BaseException) -> str:
 
 def _between(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else max(0.0, end - start)
-
-
-def doubtful(wire: Wire, uncertainty: float) -> bool:
-    """Whether the token clocks of this attempt may be off by more than we vouch for."""
-    return uncertainty > MAX_DOUBT or wire.clock_moved()

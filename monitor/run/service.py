@@ -22,7 +22,7 @@ from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.network import Guard
 from monitor.probe.page import reach
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.memory import Memory
 from monitor.run.rounds import Rounds, Watch, attempt
 from monitor.run.schedule import first_starts, next_start, phases
