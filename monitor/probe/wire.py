@@ -150,22 +150,28 @@ class StampedSocket(socket.socket):
                 self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        if self.wire is None or not KERNEL_STAMPS:
+        wire = self.wire
+        if wire is None or not KERNEL_STAMPS:
             data = super().recv(size, flags)
-            self._note(len(data), [])
+            if wire is not None and data:
+                wire.note_read(None)
             return data
         data, ancillary, _, _ = self.recvmsg(min(size, READ), _ANCILLARY, flags)
-        self._note(len(data), ancillary)
+        if data:
+            wire.note_read(_stamped(ancillary))
         return data
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        if self.wire is None or not KERNEL_STAMPS:
+        wire = self.wire
+        if wire is None or not KERNEL_STAMPS:
             count = super().recv_into(buffer, nbytes, flags)
-            self._note(count, [])
+            if wire is not None and count:
+                wire.note_read(None)
             return count
         view = memoryview(buffer)[:nbytes] if nbytes else buffer
         count, ancillary, _, _ = self.recvmsg_into([view], _ANCILLARY, flags)
-        self._note(count, ancillary)
+        if count:
+            wire.note_read(_stamped(ancillary))
         return count
 
     def send(self, data: Any, flags: int = 0, /) -> int:
@@ -181,15 +187,14 @@ class StampedSocket(socket.socket):
         if self.wire is not None:
             self.wire.sent = time.monotonic()
 
-    def _note(self, count: int, ancillary: list[tuple[int, int, bytes]]) -> None:
-        if self.wire is None or not count:
-            return
-        wall = None
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
-                wall = seconds + nanoseconds / 1e9
-        self.wire.note_read(wall)
+
+def _stamped(ancillary: list[tuple[int, int, bytes]]) -> float | None:
+    """The kernel's receive time among what came with the bytes, Unix seconds."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return float(seconds + nanoseconds / 1e9)
+    return None
 
 
 def open_socket(address: tuple[Any, ...]) -> socket.socket:
