@@ -147,9 +147,12 @@ async def _peer(who: str, url: str) -> None:
 def main() -> None:
     who, url = sys.argv[1:]
     pin(OURS)
+    if who != "ours":
+        asyncio.run(_peer(who, url))
+        return
     poll = PollClock()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
-        runner.run(_ours(url, poll) if who == "ours" else _peer(who, url))
+        runner.run(_ours(url, poll))
 
 
 if __name__ == "__main__":
