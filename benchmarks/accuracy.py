@@ -31,7 +31,7 @@ from typing import Any
 from aiohttp import web
 
 from benchmarks.measure import OTHERS, OURS, pin, quantile
-from benchmarks.peers import NAMES, asker, missing
+from benchmarks.peers import NAMES, STAMPED, asker, missing
 from benchmarks.table import Row
 from benchmarks.truth import SENT, Endpoint, truth
 from monitor.ledger import Ledger
@@ -97,7 +97,7 @@ class Seen:
     failed: int = 0
 
     def micro(self, share: float) -> float:
-        return quantile(self.errors, share) * 1e6
+        return quantile(self.errors, share) * 1e6 if self.errors else math.nan
 
 
 # ------------------------------------------------------------------------------------- the table
@@ -115,9 +115,11 @@ def rows(quick: bool) -> Iterator[Row]:
             both = len(few.errors) + len(many.errors) + few.doubtful + many.doubtful
             share = 100 * (few.doubtful + many.doubtful) / both
             yield Row(f"left out as doubtful, {scheme}", share, "%")
-            worst = max(*few.errors, *many.errors) * 1e3
+            worst = max([*few.errors, *many.errors], default=math.nan) * 1e3
             yield Row(f"worst that was not left out, {scheme}", worst, "ms", 5.0)
-            yield Row(f"longest garbage collection, {scheme}", many.pause * 1e3, "ms")
+            yield Row(
+                f"longest garbage collection, 1,000 streams, {scheme}", many.pause * 1e3, "ms"
+            )
     with truth() as endpoint:
         scraped = _scraped(endpoint, quick)
         what = "first token off, 1,000 checks scraped every second, p99"
@@ -133,12 +135,12 @@ def _row(seen: Seen, streams: int, scheme: str, share: float, goal: float) -> Ro
 def _beside_the_peers(endpoint: Endpoint, quick: bool) -> Iterator[Row]:
     for streams in (30, 100):
         ours = _run(endpoint, streams, quick)
-        for who, name in NAMES.items():
+        for who in STAMPED:
             theirs = None if missing(who) else _run(endpoint, streams, quick, who)
             for share in (0.5, 0.99):
                 what = f"first token off, {streams} streams, p{share * 100:.0f}"
                 their = theirs.micro(share) if theirs else None
-                yield Row(what, ours.micro(share), CLOCK, None, name, their)
+                yield Row(what, ours.micro(share), CLOCK, None, NAMES[who], their)
 
 
 def _run(endpoint: Endpoint, streams: int, quick: bool, who: str = "ours") -> Seen:
@@ -271,11 +273,33 @@ async def _ours(run: Run, poll: PollClock, folder: Path) -> Seen:
             at_work = group.create_task(service.run())
             await asyncio.sleep(run.interval)
             made[0].since = time.monotonic()
-            await asyncio.sleep(run.rounds * run.interval)
+            with _pauses() as pauses:
+                await asyncio.sleep(run.rounds * run.interval)
             service.stop()
             await at_work
+        made[0].seen.pause = max(pauses, default=0.0)
         made[0].seen.at_once = made[0].busy / (run.rounds * run.interval)
     return made[0].seen
+
+
+@contextmanager
+def _pauses() -> Iterator[list[float]]:
+    """Seconds that each garbage collection takes meanwhile."""
+    took: list[float] = []
+    began = 0.0
+
+    def collecting(phase: str, _info: Mapping[str, int]) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.monotonic()
+        elif began:
+            took.append(time.monotonic() - began)
+
+    gc.callbacks.append(collecting)
+    try:
+        yield took
+    finally:
+        gc.callbacks.remove(collecting)
 
 
 async def _listen(service: Service, stack: AsyncExitStack) -> None:
@@ -332,22 +356,10 @@ def main() -> None:
 
 
 def _product(run: Run) -> Seen:
-    pauses = [0.0]
-    began = 0.0
-
-    def collecting(phase: str, _info: Mapping[str, int]) -> None:
-        nonlocal began
-        if phase == "start":
-            began = time.monotonic()
-        else:
-            pauses.append(time.monotonic() - began)
-
     poll = PollClock()
     loop = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll))
     with tempfile.TemporaryDirectory() as folder, loop as runner:
-        gc.callbacks.append(collecting)
-        seen = runner.run(_ours(run, poll, Path(folder)))
-    return replace(seen, pause=max(pauses))
+        return runner.run(_ours(run, poll, Path(folder)))
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ from monitor.model import ChatExpect, Check, Expecting, Mode, Verdict
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
 from monitor.probe.poll import PollClock
+from monitor.run.service import _calm_garbage_collector
 
 STREAMS = 30
 LONG = 64
 """Chunks of an answer, one every 20 ms, so that there are 1,500 a second."""
-GOALS = {"openai": 0.35, "httpx": 0.5}
+GOALS = {"openai": 0.35, "httpx": 0.5, "latenzy": 0.5}
 US = 1e6
 
 
@@ -150,6 +151,7 @@ def main() -> None:
     if who != "ours":
         asyncio.run(_peer(who, url))
         return
+    _calm_garbage_collector()  # as the service does
     poll = PollClock()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
         runner.run(_ours(url, poll))

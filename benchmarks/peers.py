@@ -12,7 +12,9 @@ Content = Callable[[str], None]
 Ask = Callable[[str, Content], Awaitable[None]]
 """Asks a model and reads its whole answer."""
 
-NAMES = {"openai": "openai SDK", "httpx": "httpx lines + json"}
+NAMES = {"openai": "openai SDK", "httpx": "httpx lines + json", "latenzy": "latenzy"}
+STAMPED = ("openai", "httpx")
+"""Those that hand each piece over when it comes; latenzy keeps them, and tells that it had some."""
 _PROMPT = [{"role": "user", "content": "What is 3 + 4? Reply with the number only."}]
 
 
@@ -22,7 +24,7 @@ def missing(peer: str) -> bool:
 
 def asker(peer: str, url: str) -> Ask:
     """How `peer` asks the endpoint at `url`; inside the event loop that it is to use."""
-    return {"openai": _openai, "httpx": _httpx}[peer](url)
+    return {"openai": _openai, "httpx": _httpx, "latenzy": _latenzy}[peer](url)
 
 
 def _body(model: str) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def _openai(url: str) -> Ask:
 
 
 def _httpx(url: str) -> Ask:
-    """A line reader with json, which is latenzy's way as well."""
+    """A plain line reader with json."""
     import httpx
 
     limits = httpx.Limits(max_connections=None)
@@ -63,5 +65,31 @@ def _httpx(url: str) -> Ask:
                 choices = json.loads(data)["choices"]
                 if choices and choices[0]["delta"].get("content"):
                     content(choices[0]["delta"]["content"])
+
+    return ask
+
+
+def _latenzy(url: str) -> Ask:
+    """The probe of a monitor of the same kind; it reads lines of httpx with json as well."""
+    import os
+
+    import httpx
+    from latenzy.config import ProviderConfig, ProviderKind
+    from latenzy.providers.openai import OpenAIProbe
+
+    os.environ["PEER_KEY"] = "none"
+    limits = httpx.Limits(max_connections=None)
+    client = httpx.AsyncClient(limits=limits, trust_env=False)
+    base = url.removesuffix("/v1")
+
+    async def ask(model: str, content: Content) -> None:
+        config = ProviderConfig(
+            provider=ProviderKind.openai, models=[model], base_url=base, api_key_env="PEER_KEY"
+        )
+        probe = OpenAIProbe(config, client)
+        seen = await probe.probe(model, "small", _PROMPT[0]["content"], 16, 60.0)
+        if seen.outcome.value != "ok":
+            raise RuntimeError(f"latenzy saw {seen.outcome}")
+        content("some")
 
     return ask
