@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -636,10 +636,8 @@ def test_a_guard_that_nobody_asked_is_absent_again() -> None:
     assert Seen(metrics).all("aichat_guard_up") == []
 
 
-def test_the_registry_is_the_one_given_and_never_the_global_one() -> None:
-    registry = CollectorRegistry()
-    Metrics("1", registry=registry).add(chat_check())
-    assert registry.get_sample_value("aichat_probes_total", C) == 0
+def test_nothing_is_shown_in_the_registry_of_the_process() -> None:
+    Metrics("1").add(chat_check())
     assert not any(family.name.startswith("aichat") for family in REGISTRY.collect())
 
 

@@ -74,7 +74,7 @@ async def _serve(
         service.metrics.reloaded(True, now().wall)
         reloader = _reloader(config, load, settings, service)
         app = build_app(
-            render=service.metrics.render,
+            scrape=service.metrics.scrape,
             ready=lambda: service.ready,
             views=service.page,
             reload=reloader.reload if settings.lifecycle and reloader else None,

@@ -11,7 +11,7 @@ import gc
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from monitor.judge import maintenance, state
@@ -79,9 +79,9 @@ class Service:
     def ready(self) -> bool:
         return self._group is not None and not self._stopping.is_set()
 
-    def views(self) -> list[StateView]:
-        """The present state of every check; time is booked up to this moment."""
-        return [self._view(watch) for watch in list(self._watches.values())]
+    def views(self) -> Iterator[StateView]:
+        """The state of every check, time booked up to the moment in which it is reached."""
+        return (self._view(watch) for watch in list(self._watches.values()))
 
     def page(self) -> list[PageCheck]:
         """What the built-in page shows of every check."""
