@@ -32,11 +32,11 @@ class Patience:
         kind: type[BaseException] | None,
         error: BaseException | None,
         tb: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        return await self._scope.__aexit__(kind, error, tb)
+        await self._scope.__aexit__(kind, error, tb)
 
     def renew(self) -> None:
         """Set the timer to the deadline that is next by now."""
