@@ -287,6 +287,13 @@ def test_an_answered_probe_enters_every_clock() -> None:
     assert seen.get("aichat_probe_start_delay_seconds_sum") == pytest.approx(0.02)
 
 
+def test_every_read_of_a_first_output_tells_how_late_it_was() -> None:
+    late, later = (attempt(phases=replace(PHASES, lag=lag)) for lag in (0.002, 0.03))
+    seen = after(probe(late, attempt(), later))
+    assert seen.get("aichat_read_lag_seconds_count") == 2
+    assert seen.get("aichat_read_lag_seconds_sum") == pytest.approx(0.032)
+
+
 def test_gauges_speak_of_the_last_probe() -> None:
     seen = after(probe())
     assert seen.get("aichat_probe_success", **C) == 1
