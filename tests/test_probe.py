@@ -21,6 +21,7 @@ from monitor.probe import chat as chat_module
 from monitor.probe import wire as wire_module
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
+from monitor.probe.wire import KERNEL_STAMPS
 from tests.making import ASKED, chat_check
 from tests.serving import END, EVENTS, Handler, always, chunk, head, serving
 from tests.transcripts import transcript
@@ -294,7 +295,24 @@ async def test_a_first_token_whose_time_is_uncertain_is_not_called_slow(client: 
     attempt = await seen(client, always(answer), slow=Slow(first_token=1e-9, total=9))
     assert attempt.verdict is Verdict.OK
     assert attempt.phases.uncertainty > 0
-    assert attempt.phases.doubtful == (attempt.phases.uncertainty > 5e-3)
+    assert ("first_token" in attempt.phases.doubtful) == (attempt.phases.uncertainty > 5e-3)
+
+
+async def test_a_doubt_about_the_stream_is_none_about_the_first_token(client: Client) -> None:
+    async def handler(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(head(headers=EVENTS) + chunk(ROLE + TOKEN))
+        await writer.drain()
+        await asyncio.sleep(0.03)
+        # With more behind it, and no poll to say when: it may have come right after the first.
+        writer.write(chunk(TOKEN + FINISH + DONE) + END)
+
+    phases = (await seen(client, handler)).phases
+    assert set(phases.doubtful) == {"stream", "stall"}
+    assert phases.uncertainty == 0.0
+    assert (phases.lag is not None) == KERNEL_STAMPS
+    assert phases.lag is None or 0.0 <= phases.lag < 1.0
 
 
 async def test_one_line_of_a_hundred_megabytes_is_refused_in_little_memory(client: Client) -> None:

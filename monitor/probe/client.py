@@ -18,7 +18,8 @@ from yarl import URL
 
 from monitor.dialects.signals import Request
 from monitor.model import Check, Tls
-from monitor.probe.wire import PollClock, StampedTLS, current, open_socket, stamping
+from monitor.probe.poll import PollClock
+from monitor.probe.wire import StampedTLS, current, open_socket, stamping
 
 _FAMILIES = {"any": socket.AF_UNSPEC, "4": socket.AF_INET, "6": socket.AF_INET6}
 

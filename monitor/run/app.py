@@ -19,7 +19,7 @@ from monitor.ledger import Ledger
 from monitor.model import Config
 from monitor.probe.client import Client
 from monitor.probe.clock import now
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.address import Address
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory

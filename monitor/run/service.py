@@ -22,7 +22,7 @@ from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.network import Guard
 from monitor.probe.page import reach
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.memory import Memory
 from monitor.run.rounds import Rounds, Watch, attempt
 from monitor.run.schedule import first_starts, next_start, phases
@@ -294,7 +294,7 @@ def _effective(check: Check) -> Check:
 
 
 def _calm_garbage_collector() -> None:
-    """Full collections over a thousand live streams stall the loop by tens of milliseconds."""
+    """No collection may stall a thousand streams: never of what is here now, and small ones."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)
+    gc.set_threshold(1_000, 20, 50)
