@@ -304,7 +304,7 @@ def _pauses() -> Iterator[list[float]]:
 
 async def _listen(service: Service, stack: AsyncExitStack) -> None:
     app = build_app(
-        render=service.metrics.render,
+        scrape=service.metrics.scrape,
         ready=lambda: service.ready,
         views=service.page,
         version="benchmark",

@@ -127,15 +127,17 @@ class Reply:
             if width and place == last and _ends(data, event):
                 width = 0.0  # the stamp is that of its very last byte
             for signal in signals:
-                self._take(signal, stamp, width)
+                self.take(signal, stamp, width)
                 if self.done or self.problem:
                     return True
         return False
 
-    def _take(self, signal: Signal, stamp: Stamp, width: float) -> None:
+    def take(self, signal: Signal, stamp: Stamp, width: float = 0.0) -> None:
+        """Take in what an event said that came at `stamp`, or up to `width` seconds before it."""
+        if isinstance(signal, Output):
+            self._output(signal, stamp, width)
+            return
         match signal:
-            case Output(text, channel):
-                self._output(text, channel, stamp, width)
             case Usage(tokens):
                 self.tokens = _updated(self.tokens, tokens)
             case Finish():
@@ -151,7 +153,7 @@ class Reply:
             case Problem(late=late):
                 self.problem = replace(signal, reason=late) if late and self.outputs else signal
 
-    def _output(self, text: str, channel: Channel, stamp: Stamp, width: float) -> None:
+    def _output(self, output: Output, stamp: Stamp, width: float) -> None:
         self.outputs += 1
         if width > self.widest:
             self.widest = width
@@ -163,7 +165,8 @@ class Reply:
             if self.stall is None or silence > self.stall:
                 self.stall = silence
         self.last_at = stamp
-        if channel is Channel.REASONING:
+        text = output.text
+        if output.channel is Channel.REASONING:
             self.reasoned = True
             return
         if self._answer_size < ANSWER_LIMIT:
