@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -74,15 +75,14 @@ def rows(quick: bool) -> Iterator[Row]:
 def _compared(
     setting: Setting, ours: Ours, peer: Blackbox | None, urls: list[str], count: int, rounds: int
 ) -> Iterator[Row]:
-    mine, theirs, rates = [], [], []
+    mine, theirs = [], []
     for turn in range(-1, rounds):
-        cost, rate = ours.probe(count)
+        cost = ours.probe(count)
         if turn < 0:
             # The first turn of each is warming up.
             peer and peer.probe(urls, count)
             continue
         mine.append(cost * 1e6)
-        rates.append(rate)
         if peer:
             theirs.append(peer.probe(urls, count) * 1e6)
     ratio = median([a / b for a, b in zip(mine, theirs, strict=True)]) if peer else None
@@ -95,7 +95,7 @@ def _compared(
         theirs=median(theirs) if peer else None,
         ratio=ratio,
     )
-    rate = median(rates)
+    rate = 1e6 / median(mine)
     yield Row(f"{setting.name} probes on one core", rate, "/s", goal=setting.rate, more=True)
 
 
@@ -112,7 +112,7 @@ def _certificates(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _target(folder: Path) -> Iterator[dict[str, int]]:
-    """An nginx with one page; yields its port for each scheme."""
+    """An nginx with one page, or else a server of ours; yields its port for each scheme."""
     ports = {"http": free_port(), "https": free_port()}
     (folder / "nginx.conf").write_text(
         f"""
@@ -133,11 +133,35 @@ def _target(folder: Path) -> Iterator[dict[str, int]]:
         """
     )
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if nginx is None:
-        raise SystemExit("benchmarks.probes: nginx, the page that is probed, is not installed")
-    with _program([nginx, "-c", str(folder / "nginx.conf")], OTHERS):
+    ours = [
+        sys.executable,
+        "-m",
+        "benchmarks.probes",
+        "serve",
+        str(folder),
+        *map(str, ports.values()),
+    ]
+    with _program([nginx, "-c", str(folder / "nginx.conf")] if nginx else ours, OTHERS):
         _await_answer(f"http://127.0.0.1:{ports['http']}/")
         yield ports
+
+
+async def _serve(folder: Path, plain: int, tls: int) -> None:
+    """The same page from a server that costs more, where there is no nginx."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(PAGE)}\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write((head + PAGE).encode())
+            await reader.read()
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(folder / "server.pem")
+    await asyncio.start_server(answer, "0.0.0.0", tls, ssl=context)
+    await (await asyncio.start_server(answer, "0.0.0.0", plain)).serve_forever()
 
 
 @contextlib.contextmanager
@@ -226,30 +250,32 @@ def _blackbox(folder: Path) -> Iterator[Blackbox | None]:
 class Ours:
     """The service in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self._process = process
+        self._log = log
 
-    def probe(self, count: int) -> tuple[float, float]:
-        """CPU seconds per probe of `count` of them, and how many a second."""
+    def probe(self, count: int) -> float:
+        """CPU seconds per probe of `count` of them."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
         before = cpu_of(self._process.pid)
         stdin.write(f"{count}\n")
         stdin.flush()
-        seconds = float(stdout.readline())
-        return (cpu_of(self._process.pid) - before) / count, count / seconds
+        assert stdout.readline() == "done\n", self._log.read_text()
+        return (cpu_of(self._process.pid) - before) / count
 
 
 @contextlib.contextmanager
 def _ours(folder: Path, urls: list[str]) -> Iterator[Ours]:
-    command = [sys.executable, "-m", "benchmarks.probes", str(folder), *urls]
+    command = [sys.executable, "-m", "benchmarks.probes", "work", str(folder), *urls]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with (folder / "log").open("w") as log, _program(command, OURS, stderr=log, **pipes) as process:
-        yield Ours(process)
+    path = folder / "log"
+    with path.open("w") as log, _program(command, OURS, stderr=log, **pipes) as process:
+        yield Ours(process, path)
 
 
 async def _work(folder: Path, urls: list[str]) -> None:
-    """Run as many rounds as each line of the input says; print how many seconds they took."""
+    """Run as many rounds as each line of the input says, and say when they are done."""
     from monitor.ledger import Ledger
     from monitor.model import Check, Config, Mode, Tls
     from monitor.probe.client import Client
@@ -266,43 +292,42 @@ async def _work(folder: Path, urls: list[str]) -> None:
         for number, url in enumerate(urls)
     )
     poll = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
-    with tempfile.TemporaryDirectory() as data_dir:
-        ledger = Ledger(Path(data_dir), now, 86_400.0)
-        async with Client(poll) as client, asyncio.TaskGroup() as tasks:
-            monitor = app._service(Config(checks, ()), client, poll, ledger, "")
-            watches = [monitor._watches[check.name] for check in checks]
-            tasks.create_task(monitor.run())
-            while not all(watch.waiting and watch.last for watch in watches):
-                await asyncio.sleep(0.1)
+    ledger = Ledger(Path(tempfile.mkdtemp(dir=folder)), now, 86_400.0)
+    async with Client(poll) as client, asyncio.TaskGroup() as tasks:
+        monitor = app._service(Config(checks, ()), client, poll, ledger, "")
+        watches = [monitor._watches[check.name] for check in checks]
+        tasks.create_task(monitor.run())
+        while not all(watch.waiting and watch.last for watch in watches):
+            await asyncio.sleep(0.1)
 
-            async def rounds(watch: Watch, count: int) -> None:
-                for _ in range(count):
-                    await monitor._round(watch, 0.0)
-                    assert watch.last is not None
-                    seen = watch.last.last
-                    assert seen.verdict == "ok" and seen.status == 200, seen
+        async def rounds(watch: Watch, count: int) -> None:
+            for _ in range(count):
+                await monitor._round(watch, 0.0)
+                assert watch.last is not None
+                seen = watch.last.last
+                assert seen.verdict == "ok" and seen.status == 200, seen
 
-            while line := await asyncio.to_thread(sys.stdin.readline):
-                started = time.perf_counter()
-                async with asyncio.TaskGroup() as group:
-                    for watch in watches:
-                        group.create_task(rounds(watch, int(line) // len(watches)))
-                seconds = time.perf_counter() - started
-                # What waits for the ledger's thread belongs to these probes as well.
-                await asyncio.sleep(1.0)
-                print(seconds, flush=True)
-            monitor.stop()
-        ledger.close()
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            async with asyncio.TaskGroup() as group:
+                for watch in watches:
+                    group.create_task(rounds(watch, int(line) // len(watches)))
+            # What waits for the ledger's thread belongs to these probes as well.
+            await asyncio.sleep(1.0)
+            print("done", flush=True)
+        monitor.stop()
+    ledger.close()
 
 
-def _worker() -> None:
+def _process(role: str, folder: Path, *about: str) -> None:
+    """The other processes of this benchmark begin here."""
     from monitor.probe.wire import PollClock
 
-    folder, *urls = sys.argv[1:]
+    if role == "serve":
+        asyncio.run(_serve(folder, *map(int, about)))
     poll = PollClock()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
-        runner.run(_work(Path(folder), urls))
+        runner.run(_work(folder, list(about)))
 
 
 if __name__ == "__main__":
-    _worker()
+    _process(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
