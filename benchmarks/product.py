@@ -149,9 +149,11 @@ def starts_at(port: int) -> list[tuple[int, int]]:
     """How many connections came to the endpoints in each slot, in order."""
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", "/starts")
-    told: list[tuple[int, int]] = [(at, count) for at, count in json.loads(connection.getresponse().read())]
+    told: list[tuple[int, int]] = [
+        (at, count) for at, count in json.loads(connection.getresponse().read())
+    ]
     connection.close()
-    return told
+    return [(slot, number) for slot, number in told]
 
 
 def _is_ready(port: int) -> bool:
