@@ -83,10 +83,10 @@ async def test_an_outage_goes_on_over_a_restart_and_ends_after_it(tmp_path: Path
         check = web(port)
         async with remembering(tmp_path, check) as service:
             await happens(lambda: state_of(service, "w") is State.DOWN, "down")
-            (before,) = service.views()[0].outages
+            (before,) = next(iter(service.views())).outages
         async with remembering(tmp_path, check) as service:
             assert state_of(service, "w") is State.DOWN, "the last evidence is seconds old"
-            (after,) = service.views()[0].outages
+            (after,) = next(iter(service.views())).outages
             assert (after.id, after.started.wall) == (before.id, before.started.wall)
             told = service.metrics.render("")[0].decode()
             counts = [line for line in told.splitlines() if line.startswith("aichat_outages_total")]
@@ -117,7 +117,7 @@ async def test_ended_outages_are_shown_after_a_restart(tmp_path: Path) -> None:
             await happens(lambda: state_of(service, "w") is State.DOWN, "down")
             service.apply(Config((), guard_targets=()))
         async with remembering(tmp_path, web(port)) as service:
-            (outage,) = service.views()[0].outages
+            (outage,) = next(iter(service.views())).outages
             assert outage.ended is not None
             text = service.metrics.render("")[0].decode()
             assert f'outage="{outage.id}"' in text
@@ -229,7 +229,7 @@ async def test_a_check_that_went_between_two_runs_is_gone_for_good(tmp_path: Pat
         assert not ended.end_known
         async with remembering(tmp_path, web(port)) as service:
             assert state_of(service, "w") is State.UNKNOWN, "it starts from nothing"
-            (shown,) = service.views()[0].outages
+            (shown,) = next(iter(service.views())).outages
             assert shown.ended is not None
 
 
@@ -316,11 +316,11 @@ async def test_a_check_that_moves_and_comes_back_has_its_outages(tmp_path: Path)
     ):
         await happens(lambda: state_of(service, "w") is State.DOWN, "down")
         service.apply(Config((web(good, provider="p"),), guard_targets=()))
-        (outage,) = service.views()[0].outages
+        (outage,) = next(iter(service.views())).outages
         assert not outage.end_known, "the same labels, but another question"
         service.apply(Config((), guard_targets=()))
         service.apply(Config((web(good, provider="p"),), guard_targets=()))
-        assert [one.id for one in service.views()[0].outages] == [outage.id]
+        assert [one.id for one in next(iter(service.views())).outages] == [outage.id]
 
 
 @pytest.mark.parametrize(

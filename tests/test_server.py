@@ -9,11 +9,12 @@ import logging
 import re
 import threading
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from html import escape
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def seen(
 async def site(**changes: Any) -> AsyncIterator[TestClient[Any, Any]]:
     """A running server, and a client that shows what really comes over the wire."""
     told: dict[str, Any] = {
-        "render": Metrics("1.2.3").render,
+        "scrape": Metrics("1.2.3").scrape,
         "ready": lambda: True,
         "views": lambda: [seen(last=attempt())],
         "version": "1.2.3",
@@ -151,27 +152,24 @@ def test_who_takes_gzip(header: str, yes: bool) -> None:
 
 
 class Slow:
-    """A job that ends when it is let; counts how often it was done and knows in which threads."""
+    """A job that ends when it is let; counts how often it was begun."""
 
     def __init__(self) -> None:
-        self.done = 0
-        self.threads: set[int] = set()
-        self.begun = threading.Event()
-        self.go_on = threading.Event()
+        self.begun = 0
+        self.go_on = asyncio.Event()
 
-    def __call__(self) -> str:
-        self.threads.add(threading.get_ident())
-        self.begun.set()
-        assert self.go_on.wait(20)
-        self.done += 1
-        return f"answer {self.done}"
+    async def __call__(self) -> str:
+        self.begun += 1
+        number = self.begun
+        await self.go_on.wait()
+        return f"answer {number}"
 
 
 async def test_who_asks_at_the_same_time_shares_one_rendering() -> None:
     job, shared = Slow(), Shared()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(shared.run("key", job)) for _ in range(10)]
-        await asyncio.to_thread(job.begun.wait, 20)
+        await asyncio.sleep(0)
         late = group.create_task(shared.run("key", job))
         await asyncio.sleep(0)
         job.go_on.set()
@@ -180,56 +178,114 @@ async def test_who_asks_at_the_same_time_shares_one_rendering() -> None:
     assert await shared.run("other key", job) == "answer 3"
 
 
-async def test_who_goes_away_does_not_take_the_answer_from_the_others() -> None:
+@pytest.mark.parametrize("gone", [0, 1], ids=["who works", "who waits"])
+async def test_who_goes_away_does_not_take_the_answer_from_the_others(gone: int) -> None:
     job, shared = Slow(), Shared()
     async with asyncio.TaskGroup() as group:
-        impatient = group.create_task(shared.run("key", job))
-        patient = group.create_task(shared.run("key", job))
-        await asyncio.to_thread(job.begun.wait, 20)
-        impatient.cancel()
+        tasks = [group.create_task(shared.run("key", job)) for _ in range(3)]
         await asyncio.sleep(0)
+        tasks.pop(gone).cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)
         job.go_on.set()
-        assert await patient == "answer 1"
+        answers = {await task for task in tasks}
+    assert answers == {f"answer {job.begun}"}
+    assert job.begun == (2 if gone == 0 else 1)
 
 
 async def test_a_failed_rendering_is_everybodys_error_and_nobodys_future() -> None:
-    def broken() -> str:
+    async def broken() -> str:
+        await asyncio.sleep(0)
         raise RuntimeError("no page today")
+
+    async def fine() -> str:
+        return "fine again"
 
     shared = Shared()
     both = await asyncio.gather(
         shared.run("key", broken), shared.run("key", broken), return_exceptions=True
     )
     assert [str(error) for error in both] == ["no page today"] * 2
-    assert await shared.run("key", lambda: "fine again") == "fine again"
+    assert await shared.run("key", fine) == "fine again"
 
 
-async def test_the_loop_goes_on_while_metrics_are_rendered() -> None:
-    job = Slow()
+def steps(*pieces: bytes, count: int = 3) -> Generator[None, None, list[bytes]]:
+    for _ in range(count):
+        yield
+    return list(pieces)
 
-    def render(_accept: str) -> tuple[bytes, str]:
-        return job().encode(), "text/plain"
 
-    async with site(render=render) as client, asyncio.TaskGroup() as group:
-        scrape = group.create_task(client.get("/metrics"))
-        await asyncio.to_thread(job.begun.wait, 20)
-        assert (await client.get("/-/healthy")).status == 200
-        job.go_on.set()
-        assert await (await scrape).text() == "answer 1"
-    assert threading.get_ident() not in job.threads
+async def test_others_have_their_turn_after_each_step_and_each_piece_of_a_scrape() -> None:
+    turns: list[str] = []
+
+    def scrape(_format: Format) -> Generator[None, None, Iterator[bytes]]:
+        for number in range(3):
+            turns.append(f"step {number}")
+            yield
+        return written()
+
+    def written() -> Iterator[bytes]:
+        for number in range(3):
+            turns.append(f"piece {number}")
+            yield b"x"
+
+    async def other() -> None:
+        while "piece 2" not in turns:
+            if not turns or turns[-1] != "other":
+                turns.append("other")
+            await asyncio.sleep(0)
+
+    async with site(scrape=scrape) as client, asyncio.TaskGroup() as group:
+        group.create_task(other())
+        response = await client.get("/metrics")
+        assert await response.text() == "xxx"
+    work = [place for place, turn in enumerate(turns) if turn != "other"]
+    assert [turns[place] for place in work] == [
+        *(f"step {number}" for number in range(3)),
+        *(f"piece {number}" for number in range(3)),
+    ]
+    assert all(later - earlier > 1 for earlier, later in pairwise(work))
+
+
+async def test_metrics_are_packed_off_the_loop() -> None:
+    threads: set[int] = set()
+
+    def written() -> Iterator[bytes]:
+        threads.add(threading.get_ident())
+        yield b"x" * 10_000
+
+    def scrape(_format: Format) -> Generator[None, None, Iterator[bytes]]:
+        yield
+        return written()
+
+    async with site(scrape=scrape) as client:
+        response = await client.get("/metrics", headers={"Accept-Encoding": "gzip"})
+        assert gzip.decompress(await response.read()) == b"x" * 10_000
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_the_renderer_is_told_the_format_and_never_the_header() -> None:
     told: list[str] = []
 
-    def render(accept: str) -> tuple[bytes, str]:
-        told.append(accept)
-        return b"", "text/plain"
+    def scrape(format: Format) -> Generator[None, None, list[bytes]]:
+        told.append(format)
+        return steps()
 
-    async with site(render=render) as client:
+    async with site(scrape=scrape) as client:
         await client.get("/metrics", headers={"Accept": "text/plain;version=abc"})
         await client.get("/metrics", headers={"Accept": "application/openmetrics-text;evil=1"})
     assert told == [Format.TEXT, Format.OPENMETRICS]
+    assert all(type(format) is Format for format in told)
+
+
+async def test_a_scrape_that_fails_is_an_error_and_no_half_page() -> None:
+    def scrape(_format: Format) -> Generator[None, None, list[bytes]]:
+        yield
+        raise RuntimeError("no metrics today")
+
+    response, body = await get("/metrics", scrape=scrape)
+    assert response.status == 500
+    assert "no metrics today" not in body
 
 
 # ------------------------------------------------------------------------------ life and reload
@@ -304,7 +360,8 @@ async def test_head_is_get_without_the_body(path: str) -> None:
     response, body = await get(path, "HEAD")
     assert response.status == 200
     assert body == ""
-    assert int(response.headers["Content-Length"]) > 0
+    # How long a scrape is, nobody knows before it is written.
+    assert path == "/metrics" or int(response.headers["Content-Length"]) > 0
 
 
 async def test_nothing_in_a_request_changes_what_is_shown() -> None:

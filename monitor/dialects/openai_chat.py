@@ -83,7 +83,9 @@ def _chunk(chunk: dict[str, Any]) -> list[Signal]:
     if isinstance(choice, dict):
         _choice(choice, signals)
     groq = chunk.get("x_groq")
-    signals += _failed(choice) + _failed(groq)
+    for holder in (choice, groq):
+        if holder:
+            signals += _failed(holder)
     usage = chunk.get("usage")
     if usage is None:
         usage = _inner_usage(choice) or _inner_usage(groq)
@@ -106,8 +108,8 @@ def _choice(choice: dict[str, Any], signals: list[Signal]) -> None:
     delta = choice.get("delta")
     if isinstance(delta, dict):
         for name in _REASONING:
-            text = _text(delta.get(name))
-            if text:
+            thought = delta.get(name)
+            if thought and (text := _text(thought)):
                 signals.append(Output(text, Channel.REASONING))
                 break
         _content(delta.get("content"), signals)

@@ -19,7 +19,7 @@ from monitor.ledger import Ledger
 from monitor.model import Config
 from monitor.probe.client import Client
 from monitor.probe.clock import now
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.address import Address
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
@@ -75,7 +75,7 @@ async def _serve(
         service.metrics.reloaded(True, now().wall)
         reloader = _reloader(config, load, settings, service)
         app = build_app(
-            render=service.metrics.render,
+            scrape=service.metrics.scrape,
             ready=lambda: service.ready,
             views=service.page,
             reload=reloader.reload if settings.lifecycle and reloader else None,

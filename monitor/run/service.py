@@ -19,7 +19,7 @@ from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.network import Guard
 from monitor.probe.page import reach
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.calm import settle_collector, slices
 from monitor.run.memory import Memory
 from monitor.run.rounds import Rounds, Watch, attempt
@@ -78,9 +78,9 @@ class Service:
     def ready(self) -> bool:
         return self._group is not None and not self._stopping.is_set()
 
-    def views(self) -> list[StateView]:
-        """The present state of every check; time is booked up to this moment."""
-        return [self._view(watch) for watch in list(self._watches.values())]
+    def views(self) -> Iterator[StateView]:
+        """The state of every check, time booked up to the moment in which it is reached."""
+        return (self._view(watch) for watch in list(self._watches.values()))
 
     def page(self) -> list[PageCheck]:
         """What the built-in page shows of every check."""

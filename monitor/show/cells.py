@@ -1,4 +1,4 @@
-"""Counters and histograms of what happened; every probe passes here, so nothing is looked up.
+"""Counters and histograms of what happened to one check: plain numbers, and what they count.
 
 Which times count: the latency histograms take the last attempt of a round, and only where it was
 answered.  A failed attempt has no latency worth the name, and one of ours that is void even less.
@@ -7,7 +7,7 @@ Tokens and cost count for every attempt of the round: they were all billed.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from typing import NamedTuple
 
 from monitor.model import (
     Attempt,
@@ -26,73 +26,81 @@ from monitor.show.catalogue import Spec
 
 ANSWERED = frozenset({Verdict.OK, Verdict.SLOW, Verdict.WRONG})
 
-_COUNTERS = (
-    catalogue.PROBES,
-    catalogue.ATTEMPTS,
-    catalogue.FAILURES,
-    catalogue.OUTAGES,
-    catalogue.TOKENS,
-    catalogue.COST,
-)
-_HISTOGRAMS = (
-    catalogue.DURATION,
-    catalogue.RECOVERY_TIME,
-    catalogue.DETECTION_TIME,
-    catalogue.FIRST_TOKEN,
-    catalogue.FIRST_ANSWER,
-    catalogue.PER_OUTPUT_TOKEN,
-    catalogue.STALL_TIME,
-)
+
+class Exemplar(NamedTuple):
+    """The last probe that fell into a bucket: its id, what was observed, and when (Unix time)."""
+
+    probe_id: str
+    value: float
+    at: float
 
 
-class Families:
-    """The families that the cells of all checks belong to."""
+class Histogram:
+    """How many observations fell into each bucket, and their sum."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.counters = {
-            spec: Counter(spec.name, spec.help, spec.labels, registry=registry)
-            for spec in _COUNTERS
-        }
-        self.histograms = {spec: histogram(spec, registry) for spec in _HISTOGRAMS}
+    __slots__ = ("bounds", "counts", "exemplars", "sum")
 
+    def __init__(self, spec: Spec) -> None:
+        self.bounds = spec.buckets
+        self.counts = [0] * (len(spec.buckets) + 1)
+        """By bucket, not cumulative; the last one is for all above the largest bound."""
+        self.sum = 0.0
+        self.exemplars: dict[int, Exemplar] = {}
+        """By place of the bucket."""
 
-def histogram(spec: Spec, registry: CollectorRegistry) -> Histogram:
-    return Histogram(spec.name, spec.help, spec.labels, registry=registry, buckets=spec.buckets)
+    def observe(self, value: float, probe_id: str | None = None, at: float = 0.0) -> None:
+        """Count `value`; with `probe_id`, as the probe to look at for its bucket."""
+        place = 0
+        for bound in self.bounds:
+            if value <= bound:
+                break
+            place += 1
+        self.counts[place] += 1
+        self.sum += value
+        if probe_id is not None:
+            self.exemplars[place] = Exemplar(probe_id, value, at)
 
 
 class Cells:
-    """The series of one check; all exist from the start, at zero, but for an unknown price."""
+    """Everything that is counted of one check; all of it is there from the start, at zero."""
 
-    def __init__(self, families: Families, check: Check) -> None:
-        self._families = families
-        self._labels = check.labels3
-        self._taken: list[tuple[Counter | Histogram, tuple[str, ...]]] = []
-        self._probes = self._counter(catalogue.PROBES)
-        self._attempts = self._counter(catalogue.ATTEMPTS)
-        self._failures = {
-            reason: self._counter(catalogue.FAILURES, reason.value) for reason in Reason
-        }
-        self._outages = self._counter(catalogue.OUTAGES)
-        self._duration = self._histogram(catalogue.DURATION)
-        self._recovery = self._histogram(catalogue.RECOVERY_TIME)
-        self._detection = self._histogram(catalogue.DETECTION_TIME)
-        self._cost = self._counter(catalogue.COST) if check.price else None
-        self._chat = _Chat(self) if check.mode is Mode.CHAT else None
+    __slots__ = (
+        "attempts",
+        "chat",
+        "cost",
+        "detection",
+        "duration",
+        "failures",
+        "outages",
+        "probes",
+        "recovery",
+    )
+
+    def __init__(self, check: Check) -> None:
+        self.probes = self.attempts = self.outages = 0
+        self.failures: dict[Reason, int] = {}
+        """Of the reasons that occurred."""
+        self.cost = 0.0 if check.price else None
+        """US dollars; None while no price is known."""
+        self.duration = Histogram(catalogue.DURATION)
+        self.recovery = Histogram(catalogue.RECOVERY_TIME)
+        self.detection = Histogram(catalogue.DETECTION_TIME)
+        self.chat = ChatCells() if check.mode is Mode.CHAT else None
 
     def take_probe(self, probe: Probe) -> None:
         """Count one finished round."""
         last = probe.last
-        self._probes.inc()
-        self._attempts.inc(len(probe.attempts))
+        self.probes += 1
+        self.attempts += len(probe.attempts)
         if last.verdict is not Verdict.OK:
-            self._failures[last.reason or Reason.INTERNAL].inc()
+            reason = last.reason or Reason.INTERNAL
+            self.failures[reason] = self.failures.get(reason, 0) + 1
         for attempt in probe.attempts:
             self._take_bill(attempt)
         if last.verdict in ANSWERED:
-            exemplar = {"probe_id": probe.id}
-            self._duration.observe(last.seconds, exemplar)
-            if self._chat and not last.phases.doubtful:
-                self._chat.take_times(last, exemplar)
+            self.duration.observe(last.seconds, probe.id, last.ended.wall)
+            if self.chat and not last.phases.doubtful:
+                self.chat.take_times(last, probe.id)
 
     def take_change(self, change: Change) -> None:
         """Count the outage that a change opened or closed."""
@@ -100,68 +108,45 @@ class Cells:
         if outage is None:
             return
         if outage.ended is None:
-            self._outages.inc()
-            self._detection.observe(_detection(outage))
+            self.outages += 1
+            self.detection.observe(_detection(outage))
         else:
-            self._recovery.observe(max(0.0, outage.seconds(outage.ended)))
-
-    def drop(self) -> None:
-        """Take every series of the check out of the families."""
-        for family, values in self._taken:
-            family.remove(*values)
+            self.recovery.observe(max(0.0, outage.seconds(outage.ended)))
 
     def _take_bill(self, attempt: Attempt) -> None:
-        if attempt.tokens and self._chat:
-            self._chat.take_tokens(attempt.tokens)
+        if attempt.tokens and self.chat:
+            self.chat.take_tokens(attempt.tokens)
         if attempt.cost_usd is not None:
-            if self._cost is None:
-                self._cost = self._counter(catalogue.COST)
-            self._cost.inc(attempt.cost_usd)
-
-    def _counter(self, spec: Spec, *more: str) -> Counter:
-        family, values = self._families.counters[spec], (*self._labels, *more)
-        self._taken.append((family, values))
-        return family.labels(*values)
-
-    def _histogram(self, spec: Spec) -> Histogram:
-        family = self._families.histograms[spec]
-        self._taken.append((family, self._labels))
-        return family.labels(*self._labels)
+            self.cost = (self.cost or 0.0) + attempt.cost_usd
 
 
-class _Chat:
+class ChatCells:
     """What only a chat has: tokens and their clocks."""
 
-    def __init__(self, cells: Cells) -> None:
-        self._first_token = cells._histogram(catalogue.FIRST_TOKEN)
-        self._first_answer = cells._histogram(catalogue.FIRST_ANSWER)
-        self._per_token = cells._histogram(catalogue.PER_OUTPUT_TOKEN)
-        self._stall = cells._histogram(catalogue.STALL_TIME)
-        self._input, self._output, self._reasoning, self._cached = (
-            cells._counter(catalogue.TOKENS, direction) for direction in catalogue.DIRECTIONS
-        )
+    __slots__ = ("first_answer", "first_token", "per_token", "stall", "tokens")
 
-    def take_times(self, attempt: Attempt, exemplar: dict[str, str]) -> None:
-        phases = attempt.phases
+    def __init__(self) -> None:
+        self.first_token = Histogram(catalogue.FIRST_TOKEN)
+        self.first_answer = Histogram(catalogue.FIRST_ANSWER)
+        self.per_token = Histogram(catalogue.PER_OUTPUT_TOKEN)
+        self.stall = Histogram(catalogue.STALL_TIME)
+        self.tokens = dict.fromkeys(catalogue.DIRECTIONS, 0)
+
+    def take_times(self, attempt: Attempt, probe_id: str) -> None:
+        phases, at = attempt.phases, attempt.ended.wall
         if phases.first_token is not None:
-            self._first_token.observe(phases.first_token, exemplar)
+            self.first_token.observe(phases.first_token, probe_id, at)
         if phases.first_answer is not None:
-            self._first_answer.observe(phases.first_answer, exemplar)
+            self.first_answer.observe(phases.first_answer, probe_id, at)
         if phases.stall is not None:
-            self._stall.observe(phases.stall)
+            self.stall.observe(phases.stall)
         each = time_per_token(phases, attempt.tokens)
         if each is not None:
-            self._per_token.observe(each)
+            self.per_token.observe(each)
 
     def take_tokens(self, tokens: Tokens) -> None:
-        if tokens.input:
-            self._input.inc(tokens.input)
-        if tokens.output:
-            self._output.inc(tokens.output)
-        if tokens.reasoning:
-            self._reasoning.inc(tokens.reasoning)
-        if tokens.cached:
-            self._cached.inc(tokens.cached)
+        for direction in self.tokens:
+            self.tokens[direction] += getattr(tokens, direction) or 0
 
 
 def time_per_token(phases: Phases, tokens: Tokens | None) -> float | None:

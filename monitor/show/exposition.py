@@ -1,17 +1,11 @@
-"""Metrics as bytes: Prometheus text 0.0.4, or OpenMetrics 1.0.0 for those who ask for it.
+"""Which format a scrape gets: Prometheus text 0.0.4, or OpenMetrics 1.0.0 for those who ask.
 
 The header comes from anybody, so nothing of it is ever echoed and nothing in it can raise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector
 
 
 class Format(StrEnum):
@@ -53,25 +47,3 @@ def _quality(options: dict[str, str]) -> float:
     except ValueError:
         return 0.0
     return value if 0 <= value <= 1 else 0.0
-
-
-def encode(registry: CollectorRegistry, format: Format) -> bytes:
-    """All series of `registry`, but for the `_created` ones."""
-    source = _WithoutCreated(registry)
-    if format is Format.OPENMETRICS:
-        return bytes(generate_openmetrics(source))  # type: ignore[no-untyped-call]
-    return generate_latest(source)
-
-
-class _WithoutCreated(Collector):
-    """The library's own switch for `_created` is one for the whole process; this one is ours."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterable[Metric]:
-        for metric in self._registry.collect():
-            if metric.type in {"counter", "histogram"}:
-                created = f"{metric.name}_created"
-                metric.samples = [found for found in metric.samples if found.name != created]
-            yield metric

@@ -1,16 +1,17 @@
 """The HTTP surface: read-only, but for a reload that has to be enabled.
 
-Nothing heavy runs on the event loop, where it would be booked as some provider's latency: pages
-and metrics are rendered in worker threads, and those who ask at the same time share one rendering.
+Nothing heavy runs on the event loop, where it would be booked as some provider's latency: metrics
+are looked up and written in small steps, pages are rendered and everything is compressed in worker
+threads, and those who ask at the same time share one rendering.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gzip
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+import zlib
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -25,13 +26,12 @@ from monitor.show.page import STYLE_HASH, PageCheck, render_page
 log = logging.getLogger("monitor.http")
 
 Reload = Callable[[], Awaitable[tuple[bool, list[str]]]]
+Steps = Generator[None, None, Iterable[bytes]]
+"""Works a step at a time and returns a body in pieces."""
 T = TypeVar("T")
 
 PRODUCT = "monitor"
 LARGEST_REQUEST = 1024
-SMALLEST_GZIP = 1400
-"""Bytes; what fits into one packet gains nothing from being smaller."""
-
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -47,9 +47,12 @@ HEADERS = {
 """On every answer, whatever its status."""
 
 
+_VARY = {"Vary": "Accept, Accept-Encoding"}
+
+
 def build_app(
     *,
-    render: Callable[[str], tuple[bytes, str]],
+    scrape: Callable[[Format], Steps],
     ready: Callable[[], bool],
     views: Callable[[], Iterable[PageCheck]],
     version: str,
@@ -57,7 +60,7 @@ def build_app(
     reload: Reload | None = None,
     now: Callable[[], Moment] = lambda: Moment(time.time(), time.monotonic()),
 ) -> web.Application:
-    """The application; `render` and `views` are called in worker threads and must only read.
+    """The application; `views` is called in worker threads and must only read.
 
     `reload` is None where the lifecycle is not enabled.
     """
@@ -65,7 +68,7 @@ def build_app(
     def page() -> bytes:
         return render_page(views(), now(), version).encode()
 
-    site = _Site(render, page, ready, healthy, reload)
+    site = _Site(scrape, page, ready, healthy, reload)
     _hide_library_version()
     log.addFilter(_is_worth_logging)
     app = web.Application(
@@ -91,37 +94,47 @@ class _Site:
 
     def __init__(
         self,
-        render: Callable[[str], tuple[bytes, str]],
+        scrape: Callable[[Format], Steps],
         page: Callable[[], bytes],
         ready: Callable[[], bool],
         healthy: Callable[[], bool],
         reload: Reload | None,
     ) -> None:
-        self._render = render
+        self._scrape = scrape
         self._page = page
         self._ready = ready
         self._healthy = healthy
         self._reload = reload
         self._shared = Shared()
 
-    async def metrics(self, request: web.Request) -> web.Response:
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
         format = choose(request.headers.get("Accept", ""))
-        job = partial(self._render, format.value)
-        body, kind = await self._shared.run(format, job)
-        return await self._packed(request, format, body, kind)
+        pieces = await self._shared.run(format, lambda: _stepwise(self._scrape(format)))
+        headers = {"Content-Type": format.value, **_VARY}
+        if takes_gzip(request.headers.get("Accept-Encoding", "")):
+            return await self._packed(format, pieces, headers)
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        if request.method != "HEAD":
+            for piece in pieces:
+                await response.write(piece)
+                await asyncio.sleep(0)  # a reader that is quick enough never makes `write` wait
+        await response.write_eof()
+        return response
 
-    async def page(self, request: web.Request) -> web.Response:
-        body = await self._shared.run("page", self._page)
-        return await self._packed(request, "page", body, "text/html; charset=utf-8")
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        body = await self._shared.run("page", lambda: asyncio.to_thread(self._page))
+        headers = {"Content-Type": "text/html; charset=utf-8", **_VARY}
+        if takes_gzip(request.headers.get("Accept-Encoding", "")):
+            return await self._packed("page", [body], headers)
+        return web.Response(body=body, headers=headers)
 
     async def _packed(
-        self, request: web.Request, what: Format | str, body: bytes, kind: str
+        self, what: Format | str, pieces: Iterable[bytes], headers: dict[str, str]
     ) -> web.Response:
-        headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding"}
-        if len(body) >= SMALLEST_GZIP and takes_gzip(request.headers.get("Accept-Encoding", "")):
-            headers["Content-Encoding"] = "gzip"
-            body = await self._shared.run(f"gzip {what}", partial(gzip.compress, body, 1))
-        return web.Response(body=body, headers=headers)
+        pack = partial(asyncio.to_thread, packed, pieces)
+        body = await self._shared.run(f"gzip {what}", pack)
+        return web.Response(body=body, headers={**headers, "Content-Encoding": "gzip"})
 
     async def is_healthy(self, _request: web.Request) -> web.Response:
         good = self._healthy()
@@ -139,25 +152,49 @@ class _Site:
 
 
 class Shared:
-    """Work in threads, at most once at a time for each `key`: who comes later waits for it."""
+    """Work that is done at most once at a time for each `key`: who comes later waits for it."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Future[Any]] = {}
 
-    async def run(self, key: str, job: Callable[[], T]) -> T:
+    async def run(self, key: str, job: Callable[[], Awaitable[T]]) -> T:
         """What `job` returns, or what the same key's job returns that is running already."""
-        future = self._running.get(key)
-        if future is None:
-            future = asyncio.get_running_loop().run_in_executor(None, job)
-            self._running[key] = future
-            future.add_done_callback(lambda done: self._forget(key, done))
-        # One client that goes away must not take the answer from the others.
-        return cast(T, await asyncio.shield(future))
+        while (running := self._running.get(key)) is not None:
+            await asyncio.wait([running])
+            if not running.cancelled():
+                return cast(T, running.result())
+        # Whoever comes first works for all; were it to go away, the next one would.
+        running = self._running[key] = asyncio.get_running_loop().create_future()
+        try:
+            result = await job()
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
+        except BaseException as error:
+            running.set_exception(error)
+            running.exception()  # looked at, should nobody else wait
+            raise
+        else:
+            running.set_result(result)
+            return result
+        finally:
+            del self._running[key]
 
-    def _forget(self, key: str, done: asyncio.Future[Any]) -> None:
-        del self._running[key]
-        if not done.cancelled():
-            done.exception()  # looked at, should nobody be left who waits
+
+async def _stepwise(steps: Generator[None, None, T]) -> T:
+    """Run all steps; whatever else is due has its turn after each."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast(T, end.value)
+        await asyncio.sleep(0)
+
+
+def packed(pieces: Iterable[bytes]) -> bytes:
+    """All pieces, compressed; zlib lets other threads work meanwhile."""
+    packer = zlib.compressobj(1, wbits=31)
+    return b"".join([*map(packer.compress, pieces), packer.flush()])
 
 
 def takes_gzip(accept_encoding: str) -> bool:
