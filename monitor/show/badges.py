@@ -100,7 +100,7 @@ def svg(badge: Badge) -> bytes:
     left, right = _width(label), _width(value)
     whole = left + right
     said = f"{label}: {value}"
-    title = f"{said}. {badge.more}" if badge.more else said
+    title = words.printable(f"{said}. {badge.more}" if badge.more else said)
     picture = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="{HEIGHT}" '
         f'viewBox="0 0 {whole} {HEIGHT}" role="img" aria-label={quoteattr(said)}>'

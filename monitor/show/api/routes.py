@@ -75,9 +75,9 @@ class Api:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/api/v1/checks", self.checks),
-            web.get("/api/v1/checks/{name}", self.check),
+            web.get("/api/v1/checks/{name:[^/]+}", self.check),
             web.get("/api/v1/outages", self.outages),
-            web.get("/badge/{name}.svg", self.badge),
+            web.get("/badge/{name:[^/]+}.svg", self.badge),
             web.get("/outages.atom", self.feed),
             web.get("/openapi.json", self.openapi),
         ]
@@ -142,12 +142,13 @@ class Api:
     # --------------------------------------------------------------------------- how it is made
 
     async def _answer(self, request: web.Request, content_type: str, make: Make) -> web.Response:
-        snapshot = await self._snapshot()
+        snapshot = await self.snapshot()
         job = partial(asyncio.to_thread, make, snapshot)
         body = await self._shared.run(request.raw_path, job)
         return await _respond(request, content_type, body)
 
-    async def _snapshot(self) -> Snapshot:
+    async def snapshot(self) -> Snapshot:
+        """What there is to tell now; those who ask at the same time get the same."""
         past = await self._shared.run("past", partial(asyncio.to_thread, self._past))
 
         def look() -> Snapshot:
