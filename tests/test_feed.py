@@ -58,7 +58,7 @@ def test_the_grammar_finds_what_is_wrong() -> None:
 def test_an_open_outage_has_its_reason_in_plain_words() -> None:
     (entry,) = read(of(outage())).entries
     assert entry.title == ("c is down: the response began, but no word of an answer came in time")
-    assert entry.published == entry.updated == "2027-01-15T07:00:20Z"
+    assert entry.published == entry.updated == "2027-01-15T07:00:20.250Z"
     assert entry.content[0].type == "text/plain"
     assert entry.content[0].value.splitlines() == [
         "Began 2027-01-15 07:00:00 UTC, confirmed 2027-01-15 07:00:20 UTC.",
@@ -73,7 +73,7 @@ def test_an_outage_that_ended_is_the_same_entry_updated() -> None:
     (before,), (after,) = read(of(outage())).entries, read(of(ended())).entries
     assert after.id == before.id
     assert after.published == before.published
-    assert after.updated == "2027-01-15T07:12:00Z"
+    assert after.updated == "2027-01-15T07:12:00.250Z"
     assert after.title.startswith("c was down for 12 min: ")
     assert "Ended 2027-01-15 07:12:00 UTC." in after.content[0].value
 

@@ -32,7 +32,7 @@ def feed(snapshot: Snapshot, vantage: str) -> bytes:
     root = Element("feed", {"xmlns": NAMESPACE, "xml:lang": "en"})
     _add(root, "id", _id("feed", vantage))
     _add(root, "title", "Outages of AI chat endpoints")
-    _add(root, "updated", _moment(_updated(outages[0]) if outages else quiet))
+    _add(root, "updated", words.precise_moment(_updated(outages[0]) if outages else quiet))
     SubElement(
         root, "link", {"rel": "self", "type": "application/atom+xml", "href": "outages.atom"}
     )
@@ -48,8 +48,8 @@ def _entry(root: Element, outage: Outage, snapshot: Snapshot) -> None:
     entry = SubElement(root, "entry")
     _add(entry, "id", _id("outage", outage.id))
     _add(entry, "title", _title(outage))
-    _add(entry, "published", _moment(outage.confirmed.wall))
-    _add(entry, "updated", _moment(_updated(outage)))
+    _add(entry, "published", words.precise_moment(outage.confirmed.wall))
+    _add(entry, "updated", words.precise_moment(_updated(outage)))
     _link(entry, "alternate", "text/html", f"outages/{outage.id}")
     SubElement(entry, "category", {"term": outage.reason.value})
     _add(entry, "content", _content(outage, snapshot.quoted(outage.check, outage.detail)))
@@ -97,10 +97,6 @@ def _updated(outage: Outage) -> float:
 
 def _in_words(moment: Moment) -> str:
     return f"{datetime.fromtimestamp(moment.wall, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _moment(wall: float) -> str:
-    return words.machine_moment(wall)
 
 
 def _id(kind: str, name: str) -> str:
