@@ -23,6 +23,7 @@ from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
 from monitor.run.wanted import watchable
 from monitor.show import logs
+from monitor.show.records import attempt_record
 
 log = logging.getLogger("monitor")
 
@@ -77,7 +78,7 @@ def once(options: argparse.Namespace) -> int:
         for check, result in zip(checks, attempts, strict=True):
             print(trace(check, tapes.get(check.name, ()), result), file=out)
     if options.json:
-        rows = [job.as_json(c, seen) for c, seen in zip(checks, attempts, strict=True)]
+        rows = [attempt_record(c, seen) for c, seen in zip(checks, attempts, strict=True)]
         print(json.dumps({"checks": rows}, indent=2))
     else:
         print(job.table(attempts, colour=job.wants_colour(sys.stdout, os.environ.get("NO_COLOR"))))

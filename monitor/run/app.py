@@ -8,6 +8,7 @@ import logging
 import random
 import resource
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.poll import PollClock
 from monitor.run.address import Address
+from monitor.run.hindsight import Hindsight
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
@@ -74,12 +76,15 @@ async def _serve(
         service = _service(config, client, poll, ledger, settings.revision)
         service.metrics.reloaded(True, now().wall)
         reloader = _reloader(config, load, settings, service)
+        hindsight = Hindsight(settings.data_dir)
         app = build_app(
             scrape=service.metrics.scrape,
             ready=lambda: service.ready,
             views=service.page,
             reload=reloader.reload if settings.lifecycle and reloader else None,
             version=__version__,
+            past=lambda: hindsight.look(now().wall),
+            vantage=socket.gethostname(),
         )
         async with _listening(app, settings.listen), asyncio.TaskGroup() as group:
             _on_signals(service, reloader, group)
