@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from monitor import words
 from monitor.judge.incidents import Incident, incidents
 from monitor.ledger import Reader, Span
 from monitor.ledger.openmetrics import openmetrics
 from monitor.ledger.schema import FILE
 from monitor.model import Moment, Outage
-from monitor.show import words
 
 FIELDS = ("id", "check", "provider", "model", "started", "ended", "seconds", "reason", "detail")
 DETAIL_SHOWN = 60

@@ -77,41 +77,27 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-def _table() -> dict[Reason, tuple[Fault, Verdict]]:
-    failed = (
-        "auth_outage dns connect tls connect_timeout first_byte_timeout first_token_timeout "
-        "idle_timeout total_timeout overloaded server_error stream_error truncated empty "
-        "malformed too_large redirected unexpected_status"
-    )
-    limited = "auth quota rate_limited bad_request model_not_found no_key blocked"
-    rows: list[tuple[Fault, Verdict, str]] = [
-        (Fault.PROVIDER, Verdict.FAILED, failed),
-        (Fault.PROVIDER, Verdict.WRONG, "wrong_answer wrong_model filtered"),
-        (Fault.PROVIDER, Verdict.SLOW, "slow_first_token slow_total"),
-        (Fault.ACCOUNT, Verdict.LIMITED, limited),
-        (Fault.US, Verdict.VOID, "local_network stalled budget shutdown internal"),
-    ]
-    return {
-        Reason(name): (fault, verdict) for fault, verdict, names in rows for name in names.split()
-    }
-
-
-#: The one table that says whose fault a reason is and which verdict it gives.
-REASONS: Mapping[Reason, tuple[Fault, Verdict]] = _table()
-
-#: Reasons that our own broken network would produce as well: the guard is asked before `down`.
-NETWORK_REASONS = frozenset(
-    {
-        Reason.DNS,
-        Reason.CONNECT,
-        Reason.TLS,
-        Reason.CONNECT_TIMEOUT,
-        Reason.FIRST_BYTE_TIMEOUT,
-        Reason.FIRST_TOKEN_TIMEOUT,
-        Reason.IDLE_TIMEOUT,
-        Reason.TOTAL_TIMEOUT,
-    }
+_FAILED = (
+    "auth_outage dns connect tls connect_timeout first_byte_timeout first_token_timeout "
+    "idle_timeout total_timeout overloaded server_error stream_error truncated empty "
+    "malformed too_large redirected unexpected_status"
 )
+_LIMITED = "auth quota rate_limited bad_request model_not_found no_key blocked"
+_ROWS: tuple[tuple[Fault, Verdict, str], ...] = (
+    (Fault.PROVIDER, Verdict.FAILED, _FAILED),
+    (Fault.PROVIDER, Verdict.WRONG, "wrong_answer wrong_model filtered"),
+    (Fault.PROVIDER, Verdict.SLOW, "slow_first_token slow_total"),
+    (Fault.ACCOUNT, Verdict.LIMITED, _LIMITED),
+    (Fault.US, Verdict.VOID, "local_network stalled budget shutdown internal"),
+)
+#: The one table that says whose fault a reason is and which verdict it gives.
+REASONS: Mapping[Reason, tuple[Fault, Verdict]] = {
+    Reason(name): (fault, verdict) for fault, verdict, names in _ROWS for name in names.split()
+}
+#: Reasons that our own broken network would produce as well: the guard is asked before `down`.
+NETWORK_REASONS = frozenset({Reason.DNS, Reason.CONNECT, Reason.TLS}) | {
+    reason for reason in Reason if reason.endswith("_timeout")
+}
 
 
 class State(StrEnum):
@@ -359,6 +345,19 @@ class OutageSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifyTarget:
+    """Whom to tell of outages: where (`kind` says how), of which checks (None: all), and when."""
+
+    name: str
+    kind: str
+    url: Secret
+    on: tuple[str, ...] = ("opened", "escalated", "resolved")
+    after: float = 0.0
+    repeat: float | None = None
+    checks: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A valid `checks.yaml`, enabled checks only; `warnings` are one line each, no secrets."""
 
@@ -368,6 +367,7 @@ class Config:
     retention: float = 30 * 86400.0
     """Seconds for which per-probe results are kept."""
     outage_series: OutageSeries = OutageSeries()
+    notify: tuple[NotifyTarget, ...] = ()
     warnings: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     """The files that were read, secrets' files included: a change of one is a reason to reload."""
