@@ -30,7 +30,7 @@ class World:
     checks: int = 3
     target: NotifyTarget = TARGET
     at: float = 0.0
-    told: Told = Told()
+    told: Told = field(default_factory=Told)
     due: float = inf
     open: dict[str, Outage] = field(default_factory=dict)
     ended: dict[str, Outage] = field(default_factory=dict)

@@ -109,7 +109,7 @@ def _lines(notice: Notice) -> list[str]:
     began = words.moment(notice.started.wall)
     if resolved and notice.ended:
         lines.append(f"From {began} to {words.moment(notice.ended.wall)} UTC.")
-    else:
+    elif resolved or len(notice.outages) > 1:
         lines.append(f"Since {began} UTC.")
     if resolved and not notice.end_known:
         lines.append("Nobody saw its end: it was not watched any more, or could not be seen.")

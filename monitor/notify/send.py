@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -22,8 +22,8 @@ from typing import Self
 import aiohttp
 
 from monitor import __version__
-from monitor.model import NotifyTarget
-from monitor.notify.message import Message
+from monitor.model import Moment, NotifyTarget
+from monitor.notify.message import Message, trial
 
 TIMEOUT = 15.0
 """Seconds for one try."""
@@ -42,9 +42,6 @@ class Outcome:
     """Whether a later try may do better."""
     wait: float | None = None
     """Seconds that we were asked to wait."""
-
-
-Send = Callable[[Message], Awaitable[Outcome]]
 
 
 class Sender:
@@ -110,6 +107,16 @@ class Sender:
                 return await asyncio.wrap_future(done)
         except TimeoutError:
             return Outcome(f"no answer within {TIMEOUT:g} s", again=True)
+
+
+async def try_out(targets: Sequence[NotifyTarget], at: Moment) -> list[Outcome]:
+    """One try of a test message to each target, all at the same time."""
+    async with Sender(lambda: at.wall) as sender:
+        return list(
+            await asyncio.gather(
+                *(sender.send(target, trial(target, __version__, at)) for target in targets)
+            )
+        )
 
 
 def _through_apprise(url: str, message: Message, done: Future[Outcome]) -> None:
