@@ -22,10 +22,10 @@ from monitor.ledger import LedgerError
 from monitor.model import Config, Mode, Moment
 from monitor.notify.send import try_out
 from monitor.probe.clock import now
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
-from monitor.run.service import watchable
+from monitor.run.wanted import watchable
 from monitor.show import logs
 
 log = logging.getLogger("monitor")

@@ -77,27 +77,24 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-_FAILED = (
-    "auth_outage dns connect tls connect_timeout first_byte_timeout first_token_timeout "
-    "idle_timeout total_timeout overloaded server_error stream_error truncated empty "
-    "malformed too_large redirected unexpected_status"
-)
-_LIMITED = "auth quota rate_limited bad_request model_not_found no_key blocked"
 _ROWS: tuple[tuple[Fault, Verdict, str], ...] = (
-    (Fault.PROVIDER, Verdict.FAILED, _FAILED),
+    (Fault.PROVIDER, Verdict.FAILED, "auth_outage dns connect tls connect_timeout"),
+    (Fault.PROVIDER, Verdict.FAILED, "first_byte_timeout first_token_timeout idle_timeout"),
+    (Fault.PROVIDER, Verdict.FAILED, "total_timeout overloaded server_error stream_error"),
+    (Fault.PROVIDER, Verdict.FAILED, "truncated empty malformed too_large redirected"),
+    (Fault.PROVIDER, Verdict.FAILED, "unexpected_status"),
     (Fault.PROVIDER, Verdict.WRONG, "wrong_answer wrong_model filtered"),
     (Fault.PROVIDER, Verdict.SLOW, "slow_first_token slow_total"),
-    (Fault.ACCOUNT, Verdict.LIMITED, _LIMITED),
+    (Fault.ACCOUNT, Verdict.LIMITED, "auth quota rate_limited bad_request model_not_found"),
+    (Fault.ACCOUNT, Verdict.LIMITED, "no_key blocked"),
     (Fault.US, Verdict.VOID, "local_network stalled budget shutdown internal"),
 )
 #: The one table that says whose fault a reason is and which verdict it gives.
 REASONS: Mapping[Reason, tuple[Fault, Verdict]] = {
     Reason(name): (fault, verdict) for fault, verdict, names in _ROWS for name in names.split()
 }
-#: Reasons that our own broken network would produce as well: the guard is asked before `down`.
-NETWORK_REASONS = frozenset({Reason.DNS, Reason.CONNECT, Reason.TLS}) | {
-    reason for reason in Reason if reason.endswith("_timeout")
-}
+#: What our own broken network would produce as well: of these the guard is asked before `down`.
+NETWORK_REASONS = frozenset(r for r in Reason if r.endswith(("dns", "connect", "tls", "_timeout")))
 
 
 class State(StrEnum):
@@ -405,8 +402,11 @@ class Phases:
     """Longest silence between two outputs."""
     uncertainty: float = 0.0
     """How much earlier than stamped the first output may have arrived (one read, many events)."""
-    doubtful: bool = False
-    """The wall clock moved or the uncertainty is large: keep the token clocks out of histograms."""
+    lag: float | None = None
+    """How long the first output lay in the kernel until we read it; None without its stamps."""
+    doubtful: tuple[str, ...] = ()
+    """Those of the four token clocks above that may be off by more than is vouched for (one read
+    held many events, or the wall clock was stepped): they are kept out of the histograms."""
 
 
 @dataclass(frozen=True, slots=True)

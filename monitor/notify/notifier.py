@@ -31,6 +31,8 @@ GRACE = 3.0
 """Seconds that what waits is given at a stop."""
 LEAST_GRACE = 0.5
 LOOK_EVERY = 1.0
+SLICE = 50
+"""Providers that are looked at before the event loop gets its turn."""
 _CLAIMS = {State.UP, State.DEGRADED, State.DOWN}
 
 Counts = dict[tuple[str, str, str], int]
@@ -176,19 +178,21 @@ class Notifier:
                 pass  # something is due
             self._wake.clear()
             try:
-                self._look()
+                await self._look()
             except Exception:
                 log.exception("a bug of ours in deciding what to tell")
             # However many checks change at once, they are looked at once.
             await asyncio.sleep(LOOK_EVERY)
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         now = self._clock()
         providers = self._news | {key[1] for key, due in self._due.items() if due <= now.mono}
         self._news = set()
-        for target in self._targets:
-            for provider in providers:
+        for number, provider in enumerate(providers):
+            for target in self._targets:
                 self._look_for(target, provider, now)
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
         self._due = {key: due for key, due in self._due.items() if key in self._told}
         remembered = {id for told in self._told.values() if told.story for id in told.story.members}
         self._ended = {id: outage for id, outage in self._ended.items() if id in remembered}

@@ -21,12 +21,13 @@ from monitor.notify.notifier import Notifier
 from monitor.notify.send import Sender
 from monitor.probe.client import Client
 from monitor.probe.clock import now
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.address import Address
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
-from monitor.run.service import Service, probed
+from monitor.run.service import Service
+from monitor.run.wanted import probed
 from monitor.show.metrics import Metrics
 from monitor.show.server import build_app
 from monitor.show.views import StateView
@@ -134,8 +135,8 @@ def _reloader(
     if settings.config_path is None:
         return None
 
-    def apply(config: Config) -> None:
-        service.apply(config)
+    async def apply(config: Config) -> None:
+        await service.follow(config)
         notifier.follow(config.notify)
 
     def done(good: bool) -> None:
