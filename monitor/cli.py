@@ -1,4 +1,4 @@
-"""The command line: `monitor run | once | validate | demo | simulate | outages | export | …`."""
+"""The command line: `monitor run | once | validate | notify-test | demo | outages | …`."""
 
 from __future__ import annotations
 
@@ -120,6 +120,13 @@ def _add_probing(command: Adder) -> None:
         action="store_true",
         help="show what was on the wire, secrets removed, and the rule that decided",
     )
+    options.logging("warning")
+
+    options = command(
+        "notify-test", commands.notify_test, "send a test message to the targets of notify"
+    )
+    options.config()
+    options.plain("names", nargs="*", metavar="NAME", help="only to these targets")
     options.logging("warning")
 
     options = command("validate", commands.validate, "check the configuration and price it")

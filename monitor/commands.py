@@ -10,14 +10,18 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from monitor import config as configuration
+from monitor import terminal
 from monitor.config import ConfigErrors
 from monitor.dialects import DIALECTS
 from monitor.judge.cost import estimate_per_day
 from monitor.ledger import LedgerError
 from monitor.model import Config, Mode, Moment
+from monitor.notify.send import try_out
+from monitor.probe.clock import now
 from monitor.probe.poll import PollClock
 from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
@@ -71,7 +75,8 @@ def once(options: argparse.Namespace) -> int:
         return BAD_CONFIG
     poll, tapes = PollClock(), job.Tapes() if options.trace else None
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
-        attempts = runner.run(job.probe_all(config, checks, poll, sys.stderr, tapes))
+        progress = terminal.Progress(sys.stderr, os.environ)
+        attempts = runner.run(job.probe_all(config, checks, poll, progress, tapes))
     if tapes is not None:
         # With --json, what machines read stays alone on stdout.
         out = sys.stderr if options.json else sys.stdout
@@ -81,7 +86,7 @@ def once(options: argparse.Namespace) -> int:
         rows = [attempt_record(c, seen) for c, seen in zip(checks, attempts, strict=True)]
         print(json.dumps({"checks": rows}, indent=2))
     else:
-        print(job.table(attempts, colour=job.wants_colour(sys.stdout, os.environ.get("NO_COLOR"))))
+        print(job.table(attempts, terminal.Look.of(sys.stdout, os.environ)))
     return job.exit_code(attempts)
 
 
@@ -112,6 +117,33 @@ def validate(options: argparse.Namespace) -> int:
     return 0
 
 
+def notify_test(options: argparse.Namespace) -> int:
+    """A test message to every target, or those named; 0 all delivered, 1 any not, 2 bad input."""
+    config = _loaded(lambda: _load(Path(options.config)))
+    if config is None:
+        return BAD_CONFIG
+    _log_to_stderr(options).update(configuration.secrets(config))
+    targets = [one for one in config.notify if not options.names or one.name in options.names]
+    unknown = sorted(set(options.names) - {target.name for target in targets})
+    if unknown or not targets:
+        names = ", ".join(target.name for target in config.notify) or "targets under notify"
+        seen = ", ".join(unknown) or "no target"
+        print(f"monitor notify-test: seen {seen}, expected some of: {names}", file=sys.stderr)
+        return BAD_CONFIG
+    outcomes = asyncio.run(try_out(targets, now()))
+    columns = [terminal.Column(title) for title in ("target", "kind", "result")]
+    rows = [
+        [
+            terminal.Cell(target.name),
+            terminal.Cell(target.kind),
+            terminal.Cell(outcome.error or "ok", terminal.RED if outcome.error else terminal.GREEN),
+        ]
+        for target, outcome in zip(targets, outcomes, strict=True)
+    ]
+    print(terminal.table(columns, rows, terminal.Look.of(sys.stdout, os.environ)))
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
 def not_yet(config: Config) -> list[str]:
     """What the file asks for that this version reads and checks, but does not do yet."""
     asked = {
@@ -123,17 +155,14 @@ def not_yet(config: Config) -> list[str]:
 
 
 def _price_list(config: Config, costs: list[float | None], total: float) -> str:
-    rows = [("check", "mode", "every", "a day")]
+    columns = [terminal.Column(title) for title in ("check", "mode", "every", "a day")]
+    rows = []
     for check, cost in zip(config.checks, costs, strict=True):
         price = "no price known" if cost is None else f"${cost:.4f}"
         rows.append((check.name, check.mode.value, f"{check.interval:g} s", price))
     rows.append((f"{len(config.checks)} checks", "", "", f"${total:.4f}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join(lines)
+    cells = [[terminal.Cell(text) for text in row] for row in rows]
+    return terminal.table(columns, cells, terminal.Look.of(sys.stdout, os.environ))
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -180,7 +209,12 @@ def outages(options: argparse.Namespace) -> int:
 
     wall = time.time()
     at = Moment(wall, wall)
-    forms = {"table": history.as_table, "json": history.as_json, "csv": history.as_csv}
+    look = terminal.Look.of(sys.stdout, os.environ)
+    forms: dict[str, Callable[..., str]] = {
+        "table": partial(history.as_table, look=look),
+        "json": history.as_json,
+        "csv": history.as_csv,
+    }
     data_dir = Path(options.data_dir)
     try:
         found = history.outages(data_dir, options.since, options.check)

@@ -971,7 +971,7 @@ def places(shape: Any, trail: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
         yield (*trail, key)
         if key not in ("unknown", "json") and keys_at(shape, (*trail, key)):
             yield from places(shape, (*trail, key))
-        if key == "maintenance":
+        if key in ("maintenance", "notify"):
             yield from places(shape, (*trail, key, 0))
 
 

@@ -23,6 +23,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitor import words
 from monitor.model import (
     Attempt,
     Check,
@@ -34,7 +35,6 @@ from monitor.model import (
     State,
     Verdict,
 )
-from monitor.show import words
 from monitor.show.exposition import Format
 from monitor.show.metrics import Metrics
 from monitor.show.page import COLOURS, STYLE, PageCheck, headline, render_page

@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.config.case import World
 from monitor.config.errors import ConfigErrors, Document, Findings, Place, hint, kind, shown
+from monitor.config.notify import targets
 from monitor.config.parts import PROTOCOLS
 from monitor.config.presets import Preset, presets
 from monitor.config.resolve import resolve
@@ -58,6 +59,10 @@ def parse(
         defaults_place=at,
     )
     checks = _checks(documents, world)
+    if "notify" in sections:
+        at = sections["notify"]
+        data = _filled(at.document.data["notify"], at, env, findings)
+        settings["notify"] = targets(data, at, checks, world)
     if findings:
         raise ConfigErrors(findings.errors)
     sources = (*(document.name for document in documents), *map(str, reader.read))

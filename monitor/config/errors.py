@@ -155,6 +155,11 @@ def shown(value: Any) -> str:
     return str(value) if isinstance(value, int | float) else kind(value)
 
 
+def looks_secret(text: str) -> bool:
+    """Whether a part of it looks like a key or a password."""
+    return bool(_SUSPECT.search(text))
+
+
 def kind(value: Any) -> str:
     """The type of what was seen, and nothing of its value."""
     if value is None:

@@ -18,6 +18,8 @@ from aiohttp import web
 from monitor import __version__
 from monitor.ledger import Ledger
 from monitor.model import Config
+from monitor.notify.notifier import Notifier
+from monitor.notify.send import Sender
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.poll import PollClock
@@ -72,10 +74,11 @@ async def _serve(
     ledger: Ledger,
 ) -> None:
     _raise_file_limit()
-    async with Client(poll) as client:
-        service = _service(config, client, poll, ledger, settings.revision)
+    async with Client(poll) as client, Sender(lambda: now().wall) as sender:
+        notifier = Notifier(settings.data_dir, now, sender.send, random.Random(), __version__)
+        service = _service(config, client, poll, ledger, notifier, settings.revision)
         service.metrics.reloaded(True, now().wall)
-        reloader = _reloader(config, load, settings, service)
+        reloader = _reloader(config, load, settings, service, notifier)
         hindsight = Hindsight(settings.data_dir)
         app = build_app(
             scrape=service.metrics.scrape,
@@ -87,47 +90,77 @@ async def _serve(
             vantage=socket.gethostname(),
         )
         async with _listening(app, settings.listen), asyncio.TaskGroup() as group:
-            _on_signals(service, reloader, group)
+            _on_signals(service, notifier, reloader, group)
+            telling = group.create_task(notifier.run())
             watcher = group.create_task(reloader.watch()) if reloader else None
             log.info("serving", extra={"fields": {"url": settings.listen.url}})
             await service.run()
             if watcher:
                 watcher.cancel()
+            await notifier.drain()
+            telling.cancel()
     log.info("stopped")
 
 
 def _service(
-    config: Config, client: Client, poll: PollClock, ledger: Ledger, revision: str
+    config: Config,
+    client: Client,
+    poll: PollClock,
+    ledger: Ledger,
+    notifier: Notifier,
+    revision: str,
 ) -> Service:
     """The checks of `config`, going on from where an earlier process left them."""
-    memory = Memory(ledger)
+    memory = Memory(ledger, notifier)
     memory.keep(config.outage_series)
     memory.recall(probed(config), now())
 
     def metrics(views: Callable[[], Iterable[StateView]]) -> Metrics:
-        return Metrics(__version__, views, revision=revision, ledger_errors=lambda: ledger.errors)
+        return Metrics(
+            __version__,
+            views,
+            revision=revision,
+            ledger_errors=lambda: ledger.errors,
+            notifications=lambda: notifier.counts,
+        )
 
     service = Service(client, poll, metrics, random.Random(), memory)
     service.apply(config)
+    notifier.follow(config.notify)
     return service
 
 
 def _reloader(
-    config: Config, load: Callable[[], Config], settings: Settings, service: Service
+    config: Config,
+    load: Callable[[], Config],
+    settings: Settings,
+    service: Service,
+    notifier: Notifier,
 ) -> Reloader | None:
     if settings.config_path is None:
         return None
 
+    async def apply(config: Config) -> None:
+        await service.follow(config)
+        notifier.follow(config.notify)
+
     def done(good: bool) -> None:
         service.metrics.reloaded(good, now().wall)
 
-    return Reloader(settings.config_path, load, service.follow, done, config)
+    return Reloader(settings.config_path, load, apply, done, config)
 
 
-def _on_signals(service: Service, reloader: Reloader | None, group: asyncio.TaskGroup) -> None:
+def _on_signals(
+    service: Service, notifier: Notifier, reloader: Reloader | None, group: asyncio.TaskGroup
+) -> None:
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        service.stop()
+        notifier.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop)
+        loop.add_signal_handler(number, stop)
     if reloader:
         loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reloader.reload()))
 

@@ -10,8 +10,8 @@ import unicodedata
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from monitor import words
 from monitor.model import Mode, State
-from monitor.show import words
 from monitor.show.page import COLOURS
 from monitor.show.past import CheckPast
 from monitor.show.views import PageCheck

@@ -236,6 +236,12 @@ IN_FLIGHT = _process("aichat_probes_in_flight", "Probes that are running now.")
 LEDGER_ERRORS = Spec(
     "aichat_ledger_errors_total", "counter", (), "Failures to read or write the ledger."
 )
+NOTIFICATIONS = Spec(
+    "aichat_notifications_total",
+    "counter",
+    ("target", "event", "result"),
+    "Notifications by what became of them; dropped are those for which there was no room.",
+)
 BUDGET_LEFT = _process(
     "aichat_budget_remaining_dollars",
     "What today's budget for all probes still holds, in US dollars; absent where none is kept.",

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid5
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from monitor import words
 from monitor.model import Moment, Outage
-from monitor.show import words
 from monitor.show.past import HOUR24
 from monitor.show.snapshot import Snapshot
 

@@ -34,13 +34,16 @@ class Metrics:
         *,
         revision: str = "",
         ledger_errors: Callable[[], int] = int,
+        notifications: Callable[[], dict[tuple[str, str, str], int]] = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._entries: dict[str, Entry] = {}
         self._snapshot = snapshot
         self._clock = clock
         self._outage_series = OutageSeries()
-        self._gauges = ProcessGauges(version, revision, ledger_errors=ledger_errors)
+        self._gauges = ProcessGauges(
+            version, revision, ledger_errors=ledger_errors, notifications=notifications
+        )
         self._process = ProcessMetrics(self._gauges)
 
     # ------------------------------------------------------------------------------ the checks

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from monitor import words
 from monitor.model import Mode, Moment, State
-from monitor.show import words
 from monitor.show.rows import groups, outage_rows, when
 from monitor.show.views import PageCheck
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from monitor import words
 from monitor.model import Attempt, Check, Moment, Outage, Tokens
-from monitor.show import words
 
 Record = dict[str, Any]
 

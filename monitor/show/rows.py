@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from monitor import words
 from monitor.model import Attempt, Mode, Moment, Outage, Reason, State, Verdict
-from monitor.show import words
 from monitor.show.outages import remembered
 from monitor.show.views import PageCheck, StateView
 

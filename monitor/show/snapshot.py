@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from monitor import words
 from monitor.model import Mode, Moment, Outage, Reason, State
-from monitor.show import words
 from monitor.show.past import Past
 from monitor.show.views import PageCheck
 

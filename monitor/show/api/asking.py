@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from monitor import duration
-from monitor.show import words
+from monitor import duration, words
 from monitor.show.past import DAYS, HOUR24
 
 LIMIT, LARGEST_LIMIT = 100, 1000
