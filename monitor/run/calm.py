@@ -40,5 +40,3 @@ async def in_background(work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work)
     finally:
         sys.setswitchinterval(before)
-        # What was made lives long; looking through all of it at once would stall the loop.
-        gc.freeze()
