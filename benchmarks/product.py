@@ -134,9 +134,10 @@ def running(config: Path, *arguments: str, patience: float = 60.0) -> Iterator[P
     port = _free_port()
     words = ("--listen", f"127.0.0.1:{port}", "--log-level", "error", "--enable-lifecycle")
     command = monitor("run", "--config", str(config), *words, *arguments)
+    env = environment()
     with folder() as data:
         began = time.monotonic()
-        with _ended([*command, "--data-dir", str(data)], env=environment()) as process:
+        with _ended([*command, "--data-dir", str(data)], env=env) as process:
             pin(OURS, process.pid)
             while not _is_ready(port):
                 if process.poll() is not None or time.monotonic() - began > patience:

@@ -55,8 +55,9 @@ def _large(count: int, window: float, scraped: float, small: Sequence[float]) ->
             began = time.monotonic()
             time.sleep(min(window, 5.0))
             quiet = _share(product, window)
-            first = product.metrics()
+            # In this order: unpacking a large page keeps the endpoints from their core.
             starts = starts_at(port)
+            first = product.metrics()
             time.sleep(max(0.0, INTERVAL - (time.monotonic() - began)) if window > 10 else 0.0)
             asked = _share(product, scraped, scrape=True)
             last = product.metrics()

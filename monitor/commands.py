@@ -40,11 +40,14 @@ def run(options: argparse.Namespace) -> int:
 
     secrets = _log_to_stderr(options)
 
+    latest: Config | None = None
+
     def load() -> Config:
-        config = _load(path)
+        nonlocal latest
+        latest = _load(path, latest)
         # Kept for good: what was a secret before a reload must not surface in a log after it.
-        secrets.update(configuration.secrets(config))
-        return config
+        secrets.update(configuration.secrets(latest))
+        return latest
 
     config = _loaded(load)
     if config is None:
@@ -251,8 +254,8 @@ def _revision() -> str:
     return os.environ.get("MONITOR_REVISION", "")
 
 
-def _load(path: Path) -> Config:
-    return configuration.load(path, os.environ, protocols=frozenset(DIALECTS))
+def _load(path: Path, before: Config | None = None) -> Config:
+    return configuration.load(path, os.environ, frozenset(DIALECTS), before)
 
 
 def _loaded(load: Callable[[], Config]) -> Config | None:

@@ -34,10 +34,12 @@ def parse(
     read_file: Callable[[Path], bytes],
     protocols: Iterable[str] = PROTOCOLS,
     known: Mapping[str, Preset] | None = None,
+    before: Config | None = None,
 ) -> Config:
     """The configuration that the documents describe; raises ConfigErrors, and nothing else.
 
-    `read_file` is asked for the files of keys and certificates only.
+    `read_file` is asked for the files of keys and certificates only.  A check that is as it was
+    `before` is the same object.
     """
     findings = Findings(known_keys())
     for document in documents:
@@ -58,7 +60,8 @@ def parse(
         defaults=defaults or {},
         defaults_place=at,
     )
-    checks = _checks(documents, world)
+    known = {check.name: check for check in before.checks} if before else {}
+    checks = _checks(documents, world, known)
     if "notify" in sections:
         at = sections["notify"]
         data = _filled(at.document.data["notify"], at, env, findings)
@@ -151,7 +154,9 @@ def _warn_of_defaults(defaults: Mapping[str, Any], at: Place, findings: Findings
         findings.warn(at / "prompt", UNCHECKED)
 
 
-def _checks(documents: Sequence[Document], world: World) -> tuple[Check, ...]:
+def _checks(
+    documents: Sequence[Document], world: World, before: Mapping[str, Check]
+) -> tuple[Check, ...]:
     """The checks that are switched on; all of them are validated and need names of their own."""
     found: list[Check] = []
     names: dict[str, Place] = {}
@@ -166,7 +171,8 @@ def _checks(documents: Sequence[Document], world: World) -> tuple[Check, ...]:
         if raw is not None:
             _count_labels(raw, place, labels, world.findings)
             if check and raw.get("enabled", world.defaults.get("enabled", True)):
-                found.append(check)
+                known = before.get(check.name)
+                found.append(known if known == check else check)
     if empty and not world.findings:
         at = Place(documents[0], ("checks",))
         world.findings.error(at, "no checks, expected at least one")

@@ -26,7 +26,7 @@ def settle_collector() -> None:
     """No collection may stall a thousand streams: never of what is here now, and small ones."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(1_000, 20, 50)
+    gc.set_threshold(1_000, 5, 200)
 
 
 async def in_background(work: Callable[[], T]) -> T:
@@ -40,5 +40,3 @@ async def in_background(work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work)
     finally:
         sys.setswitchinterval(before)
-        # What was made lives long; looking through all of it at once would stall the loop.
-        gc.freeze()

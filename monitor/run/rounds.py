@@ -66,6 +66,8 @@ class Watch:
     """When a round was last brought forward, monotonic seconds."""
     extra: float = math.inf
     """When that round is to begin."""
+    due: float = math.inf
+    """When the next round is due otherwise."""
     waiting: bool = False
     """Between two rounds, and so of an ear for `wake`."""
 

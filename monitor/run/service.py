@@ -132,7 +132,7 @@ class Service:
         watch = self._watches.get(check.name)
         if watch is None or not same_question(watch.check, check):
             return False
-        if watch.check != check:
+        if watch.check is not check and watch.check != check:
             watch.check = check
             self.metrics.describe(check)
         return True
