@@ -40,6 +40,7 @@ OWNERS: dict[str, set[str]] = {
     "pydantic": {"config"},
     "tenacity": {"run"},
     "orjson": {"dialects"},
+    "bcrypt": {"show"},
     "botocore": {"probe"},
     "sqlite3": {"ledger"},
 }

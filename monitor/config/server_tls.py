@@ -246,5 +246,3 @@ def _on_path(pem: Pem) -> Iterator[str]:
     with os.fdopen(os.memfd_create("pem"), "wb", buffering=0) as file:
         file.write(pem.encode())
         yield f"/proc/self/fd/{file.fileno()}"
-
-
