@@ -65,6 +65,11 @@ class Connections:
         self._guests: dict[asyncio.Protocol, Guest] = {}
         self._told = float("-inf")
 
+    @property
+    def open(self) -> int:
+        """How many there are, those in their handshake included."""
+        return self._open.total()
+
     async def accept(
         self,
         listener: socket.socket,
@@ -107,6 +112,10 @@ class Connections:
             except web.HTTPException as refusal:
                 await _finish(request, refusal)
                 raise
+            except ConnectionError:
+                if not guest.gone.is_set():
+                    raise
+                return web.Response()  # the client has gone away: no error, and nobody reads it
             await _finish(request, response)
             return response
         finally:
@@ -134,14 +143,13 @@ class Connections:
 
     def _has_place(self, client: str) -> bool:
         limits = self.limits
-        few = self._open.total() < limits.connections
-        return few and self._open[client] < limits.per_client
+        return self.open < limits.connections and self._open[client] < limits.per_client
 
     def _refuse(self, conn: socket.socket, client: str) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._told >= TELL_EVERY:
             self._told = now
-            fields = {"client": client, "open": self._open.total()}
+            fields = {"client": client, "open": self.open}
             log.warning("too many connections", extra={"fields": fields})
         with conn:
             if self._tls() is not None:
