@@ -40,7 +40,9 @@ def test_a_quick_try_prints_rows(name: str) -> None:
         (Row("no goal", 5.0, "ms"), None),
     ],
 )
-def test_a_goal_is_about_the_figure_or_about_the_ratio_to_a_peer(row: Row, met: bool | None) -> None:
+def test_a_goal_is_about_the_figure_or_about_the_ratio_to_a_peer(
+    row: Row, met: bool | None
+) -> None:
     assert row.met is met
 
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +19,8 @@ from monitor.run.address import Address
 from monitor.run.connections import Connections, Limits, client_of
 from monitor.run.listen import bound, listening
 from monitor.run.web_config import WebFile
+from monitor.show.exposition import Format
+from monitor.show.server import build_app
 from tests import virtual
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -47,12 +49,13 @@ async def piecewise(request: web.Request) -> web.StreamResponse:
 
 @contextlib.asynccontextmanager
 async def door(
-    limits: Limits | None = None, file: Path | None = None
+    limits: Limits | None = None, file: Path | None = None, app: web.Application | None = None
 ) -> AsyncIterator[tuple[Connections, int]]:
-    """What watches the connections of a small site, and the site's port."""
-    app = web.Application()
-    app.add_routes([web.get("/", small), web.get("/large", large), web.get("/pieces", piecewise)])
-    app.add_routes([web.post("/", small)])
+    """What watches the connections of a small site (or `app`), and the site's port."""
+    if app is None:
+        app = web.Application()
+        app.add_routes([web.get("/", small), web.post("/", small)])
+        app.add_routes([web.get("/large", large), web.get("/pieces", piecewise)])
     async with (
         bound(Address("127.0.0.1", 0)) as sockets,
         asyncio.TaskGroup() as group,
@@ -220,13 +223,13 @@ async def test_over_the_cap_a_client_is_told_and_a_place_that_is_left_can_be_tak
 
 
 async def test_one_client_cannot_take_the_places_of_others() -> None:
-    async with door(Limits(connections=3, per_client=2)) as (_, port):
-        async with client(port) as (first, _), client(port) as (_, _):
-            async with client(port, GET) as (refused, _):
-                assert (await refused.read()).startswith(b"HTTP/1.1 503 ")
-            async with client(port, GET, "127.0.0.2") as (other, _):
-                assert (await answer(other)).endswith(b"here")
-            assert not first.at_eof()
+    limits = Limits(connections=3, per_client=2)
+    async with door(limits) as (_, port), client(port) as (first, _), client(port):
+        async with client(port, GET) as (refused, _):
+            assert (await refused.read()).startswith(b"HTTP/1.1 503 ")
+        async with client(port, GET, "127.0.0.2") as (other, _):
+            assert (await answer(other)).endswith(b"here")
+        assert not first.at_eof()
 
 
 async def test_a_flood_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
@@ -265,19 +268,14 @@ async def test_a_flood_of_clients_leaves_room_for_all_else() -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    sockets: list[socket.socket] = []
-    with contextlib.ExitStack() as stack:
-        async with door(Limits(connections=0)) as (_, port), asyncio.TaskGroup() as group:
+    async with door(Limits(connections=0)) as (_, port), asyncio.TaskGroup() as group:
+        with contextlib.ExitStack() as stack:
             for _ in range(50):  # the kernel takes them meanwhile
-                sockets.append(
-                    stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
-                )
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
             counting = group.create_task(count())
-            reader, writer = await asyncio.open_connection(sock=sockets.pop())
-            await reader.read()  # refused, and so were all before it
-            writer.transport.abort()
+            async with client(port) as (reader, _):
+                await reader.read()  # refused, and so were all before it
             counting.cancel()
-            stack.pop_all().close()
     assert turns >= 45
 
 
@@ -327,6 +325,25 @@ async def test_a_request_is_counted_anew_after_each_answer() -> None:
 
 
 # ----------------------------------------------------------------------------------------- ends
+
+
+def test_a_scraper_that_goes_away_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    def scrape(_format: Format) -> Generator[None, None, Iterable[bytes]]:
+        yield
+        return (bytes(LARGE // 64) for _ in range(64))
+
+    app = build_app(scrape=scrape, ready=lambda: True, views=list, version="1")
+
+    async def main(_time: virtual.VirtualTime) -> None:
+        async with door(app=app) as (connections, port):
+            async with client(port, GET.replace(b"/", b"/metrics", 1)) as (reader, _):
+                assert await reader.readexactly(1_000)
+                await asyncio.sleep(5)
+            await asyncio.sleep(5)
+            assert connections.open == 0
+
+    virtual.run(main)
+    assert not caplog.records
 
 
 async def test_an_answer_that_runs_at_the_end_may_finish(caplog: pytest.LogCaptureFixture) -> None:
