@@ -68,7 +68,6 @@ _HeadersShape = TypedDict(
     },
     total=False,
 )
-strict(_HeadersShape)
 
 
 @strict

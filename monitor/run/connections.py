@@ -40,7 +40,8 @@ class Limits:
     per_client: int = 150
     """Of one address; less than all, so that one client leaves places for the others."""
     head: float = 10.0
-    """For the TLS handshake, and again for each request from its first byte to its last header."""
+    """For the TLS handshake and the head of the first request; then for each later head from its
+    first byte on."""
     answer: float = 60.0
     """From there until the client has taken the answer."""
     idle: float = 75.0
@@ -200,7 +201,6 @@ class Guest(asyncio.Protocol):
         if not self._admitted:
             self.abort()
             return
-        self.expect("head", self._limits.head)
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -44,12 +44,13 @@ class WebFile:
     async def look(self) -> None:
         """Read everything again where a file looks different; a bad one changes nothing.
 
-        A refused one is tried again, since what it lacked may be a file that nobody looks at yet.
+        A refused one keeps looking different from the last good one and so is tried every time,
+        since what it lacks may be a file that nobody looks at yet.
         """
         if self._path is None:
             return
         seen = await asyncio.to_thread(_fingerprint, self._path, self.now)
-        if seen == self._print and not self._refused:
+        if seen == self._print:
             return
         try:
             self.now, self._print = await asyncio.to_thread(_read, self._path)
