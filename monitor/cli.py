@@ -8,11 +8,9 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from monitor import __version__, commands
-from monitor.config import duration
+from monitor import __version__, commands, duration
 from monitor.run.address import Address
 
 PREFIX = "MONITOR_"
@@ -193,15 +191,9 @@ _WHEN = "so long ago (30d), or a moment as 2026-11-24 or 2026-11-24T08:00:00Z, U
 def _moment(text: str) -> float:
     """Unix seconds."""
     try:
-        return time.time() - duration.seconds(text)
-    except ValueError:
-        pass
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        wanted = "a duration such as 30d, or a moment such as 2026-11-24T08:00:00Z"
-        raise argparse.ArgumentTypeError(f"seen {text!r}, expected {wanted}") from None
+        return duration.since(text, time.time())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected {error}") from None
 
 
 def _step(text: str) -> float:

@@ -19,12 +19,13 @@ from monitor.dialects import DIALECTS
 from monitor.judge.cost import estimate_per_day
 from monitor.ledger import LedgerError
 from monitor.model import Config, Mode, Moment
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
-from monitor.run.service import watchable
+from monitor.run.wanted import watchable
 from monitor.run.web_config import WebFile
 from monitor.show import logs
+from monitor.show.records import attempt_record
 
 log = logging.getLogger("monitor")
 
@@ -80,7 +81,7 @@ def once(options: argparse.Namespace) -> int:
         for check, result in zip(checks, attempts, strict=True):
             print(trace(check, tapes.get(check.name, ()), result), file=out)
     if options.json:
-        rows = [job.as_json(c, seen) for c, seen in zip(checks, attempts, strict=True)]
+        rows = [attempt_record(c, seen) for c, seen in zip(checks, attempts, strict=True)]
         print(json.dumps({"checks": rows}, indent=2))
     else:
         print(job.table(attempts, colour=job.wants_colour(sys.stdout, os.environ.get("NO_COLOR"))))

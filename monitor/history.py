@@ -15,6 +15,7 @@ from monitor.ledger.openmetrics import openmetrics
 from monitor.ledger.schema import FILE
 from monitor.model import Moment, Outage
 from monitor.show import words
+from monitor.show.records import outage_record, precise
 
 FIELDS = ("id", "check", "provider", "model", "started", "ended", "seconds", "reason", "detail")
 DETAIL_SHOWN = 60
@@ -33,7 +34,9 @@ def outages(data_dir: Path, since: float, check: str | None) -> list[Outage]:
 
 
 def as_json(found: Sequence[Outage], now: Moment) -> str:
-    return json.dumps([_plain(outage, now) for outage in found], indent=2, ensure_ascii=False)
+    return json.dumps(
+        [outage_record(outage, now) for outage in found], indent=2, ensure_ascii=False
+    )
 
 
 def as_csv(found: Sequence[Outage], now: Moment) -> str:
@@ -41,7 +44,8 @@ def as_csv(found: Sequence[Outage], now: Moment) -> str:
     writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(
-        {name: _harmless(value) for name, value in _plain(outage, now).items()} for outage in found
+        {name: _harmless(value) for name, value in outage_record(outage, now).items()}
+        for outage in found
     )
     return out.getvalue().rstrip("\n")
 
@@ -95,20 +99,6 @@ def export(
 # ------------------------------------------------------------------------------------- the rows
 
 
-def _plain(outage: Outage, now: Moment) -> dict[str, Any]:
-    return {
-        "id": outage.id,
-        "check": outage.check,
-        "provider": outage.provider,
-        "model": outage.model or None,
-        "started": _precise(outage.started),
-        "ended": _precise(outage.ended) if outage.ended else None,
-        "seconds": round(outage.seconds(now), 3),
-        "reason": outage.reason.value,
-        "detail": outage.detail,
-    }
-
-
 def _rolled_up(incident: Incident, spans: Sequence[Span], now: Moment) -> dict[str, Any]:
     ended = incident.ended or now
     watched = {
@@ -121,8 +111,8 @@ def _rolled_up(incident: Incident, spans: Sequence[Span], now: Moment) -> dict[s
     return {
         "id": incident.id,
         "provider": incident.provider,
-        "started": _precise(incident.started),
-        "ended": _precise(incident.ended) if incident.ended else None,
+        "started": precise(incident.started),
+        "ended": precise(incident.ended) if incident.ended else None,
         "seconds": round(ended.wall - incident.started.wall, 3),
         "checks": list(incident.members),
         "partial": bool(watched - set(incident.members)),
@@ -143,7 +133,3 @@ def _row(outage: Outage, now: Moment) -> tuple[str, str, str, str, str]:
 def _harmless(value: Any) -> Any:
     """A text that a spreadsheet would run as a formula is marked as a text."""
     return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
-
-
-def _precise(moment: Moment) -> str:
-    return words.precise_moment(moment.wall)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, TextIO
+from typing import TextIO
 
 from monitor.dialects.signals import Request
 from monitor.judge.company import excused
@@ -21,7 +20,7 @@ from monitor.model import (
 from monitor.probe.client import Client
 from monitor.probe.exchange import Exchange
 from monitor.probe.network import Guard
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.rounds import attempt
 from monitor.trace import Tape
 
@@ -69,24 +68,6 @@ async def probe_all(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(rank, check)) for rank, check in enumerate(checks)]
     return [task.result() for task in tasks]
-
-
-def as_json(check: Check, seen: Attempt) -> dict[str, Any]:
-    """One entry of `once --json`; absent values are null."""
-    return {
-        "name": check.name,
-        "provider": check.provider,
-        "model": check.model or None,
-        "verdict": seen.verdict.value,
-        "reason": seen.reason.value if seen.reason else None,
-        "detail": seen.detail,
-        "status": seen.status,
-        "first_token_seconds": seen.phases.first_token,
-        "first_answer_token_seconds": seen.phases.first_answer,
-        "total_seconds": seen.seconds,
-        "tokens": asdict(seen.tokens or Tokens()),
-        "cost_usd": seen.cost_usd,
-    }
 
 
 def table(attempts: Sequence[Attempt], *, colour: bool) -> str:

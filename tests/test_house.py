@@ -16,17 +16,18 @@ HOUSE = ROOT / "monitor"
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "redact": set(),
-    "config": {"model"},
+    "duration": set(),
+    "config": {"model", "duration"},
     "dialects": {"model"},
     "judge": {"model", "dialects"},
     "probe": {"model", "redact", "dialects", "judge"},
     "ledger": {"model", "redact", "judge"},
-    "show": {"model", "redact", "judge"},
+    "show": {"model", "redact", "duration", "judge"},
     "run": {"model", "redact", "config", "dialects", "judge", "probe", "ledger", "show"},
     "simulator": {"model"},
 }
 TOP = {"cli", "commands", "once", "history", "trace", "demo", "healthcheck", "__main__"}
-PURE = {"model", "redact", "dialects", "judge"}
+PURE = {"model", "redact", "duration", "dialects", "judge"}
 IMPURE_MODULES = {
     "aiohttp", "asyncio", "logging", "os", "pathlib", "select", "selectors", "signal", "socket",
     "sqlite3", "ssl", "subprocess", "threading", "time", "urllib.request",

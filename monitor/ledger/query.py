@@ -164,6 +164,46 @@ def probes(
         yield replace(result, verdict=Verdict(result.verdict), reason=reason)
 
 
+_RANKED = """
+WITH good AS (
+  SELECT check_id, CAST((started - :since) / :slot AS INTEGER) AS slot,
+         coalesce(first_token, total) AS seconds
+  FROM probes WHERE started >= :since AND verdict IN ('ok', 'slow')
+), ranked AS (
+  SELECT check_id, slot, seconds,
+         row_number() OVER by_slot AS slot_rank,
+         count(*) OVER (PARTITION BY check_id, slot) AS slot_size,
+         row_number() OVER by_check AS rank,
+         count(*) OVER (PARTITION BY check_id) AS size
+  FROM good
+  WINDOW by_slot AS (PARTITION BY check_id, slot ORDER BY seconds),
+         by_check AS (PARTITION BY check_id ORDER BY seconds)
+)
+"""
+
+
+def latencies(
+    connection: sqlite3.Connection, since: float, slot: float
+) -> Iterator[tuple[Labels, int | None, float | None, float | None]]:
+    """Seconds to the first token (or in all, without tokens) of good rounds since then, by check.
+
+    Yields the median of each stretch of `slot` seconds by its number, and for the number None the
+    median and the 95th percentile of all.  SQLite ranks them, which holds up no other thread.
+    """
+    values = {"since": since, "slot": slot}
+    medians = (
+        f"SELECT {_NAMES}, slot, seconds, NULL FROM ranked JOIN checks ON checks.id = check_id "
+        "WHERE slot_rank = (slot_size + 1) / 2"
+    )
+    whole = (
+        f"SELECT {_NAMES}, NULL, max(CASE WHEN rank = (size + 1) / 2 THEN seconds END), "
+        "max(CASE WHEN rank = (size * 95 + 99) / 100 THEN seconds END) "
+        "FROM ranked JOIN checks ON checks.id = check_id GROUP BY check_id"
+    )
+    for row in connection.execute(f"{_RANKED} {medians} UNION ALL {whole}", values):
+        yield (row[0], row[1], row[2]), row[3], row[4], row[5]
+
+
 def spent(connection: sqlite3.Connection, day: str) -> dict[Labels, float]:
     """US dollars spent on a UTC day, by check; those without a known price are not in it."""
     rows = connection.execute(

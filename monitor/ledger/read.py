@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from monitor.ledger import query
-from monitor.ledger.records import Day, Result, Span
+from monitor.ledger.records import Day, Labels, Result, Span
 from monitor.ledger.schema import Refused, opened_to_read
 from monitor.model import Outage
 
@@ -75,6 +75,13 @@ class Reader:
         """Rounds that began between the two, by check and start; one by one, there are many."""
         with self._trouble():
             yield from query.probes(self._connection, since, until, check)
+
+    def latencies(
+        self, since: float, slot: float
+    ) -> list[tuple[Labels, int | None, float | None, float | None]]:
+        """Medians of good rounds by check and stretch of `slot` seconds; see `query.latencies`."""
+        with self._trouble():
+            return list(query.latencies(self._connection, since, slot))
 
     @contextmanager
     def _trouble(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import logging
 import random
 import resource
 import signal
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,15 @@ from monitor.ledger import Ledger
 from monitor.model import Config
 from monitor.probe.client import Client
 from monitor.probe.clock import now
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.address import Address
+from monitor.run.hindsight import Hindsight
 from monitor.run.listen import bound, listening
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
-from monitor.run.service import Service, probed
+from monitor.run.service import Service
+from monitor.run.wanted import probed
 from monitor.run.web_config import WebFile
 from monitor.show.metrics import Metrics
 from monitor.show.server import build_app
@@ -74,12 +77,15 @@ async def _serve(
         service = _service(config, client, poll, ledger, settings.revision)
         service.metrics.reloaded(True, now().wall)
         reloader = _reloader(config, load, settings, service)
+        hindsight = Hindsight(settings.data_dir)
         app = build_app(
             scrape=service.metrics.scrape,
             ready=lambda: service.ready,
             views=service.page,
             reload=reloader.reload if settings.lifecycle and reloader else None,
             version=__version__,
+            past=lambda: hindsight.look(now().wall),
+            vantage=socket.gethostname(),
         )
         async with bound(settings.listen) as sockets, asyncio.TaskGroup() as group:
             _on_signals(service, reloader, group)
@@ -121,7 +127,7 @@ def _reloader(
     def done(good: bool) -> None:
         service.metrics.reloaded(good, now().wall)
 
-    return Reloader(settings.config_path, load, service.apply, done, config)
+    return Reloader(settings.config_path, load, service.follow, done, config)
 
 
 def _on_signals(service: Service, reloader: Reloader | None, group: asyncio.TaskGroup) -> None:

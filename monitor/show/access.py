@@ -20,7 +20,7 @@ import bcrypt
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from monitor.show.server import Shared
+from monitor.show.shared import Shared
 
 CHALLENGE = 'Basic realm="monitor", charset="UTF-8"'
 
