@@ -42,7 +42,7 @@ class _Options:
         # An empty variable is an unset one: compose files write `MONITOR_X=${X:-}`.
         value = self._env.get(twin) or default
         self._parser.add_argument(
-            name, default=value, help=f"{text} (default {default}; env {twin})", **more
+            name, default=value, help=f"{text} (default {default or 'none'}; env {twin})", **more
         )
 
     def plain(self, *names: str, **more: Any) -> None:
@@ -70,8 +70,12 @@ class _Options:
     def data_dir(self, text: str) -> None:
         self.add("--data-dir", "./data", text)
 
+    def web_config(self) -> None:
+        self.add("--web-config", "", "TLS and passwords: a file as Prometheus exporters take it")
+
     def serving(self) -> None:
         self.listen()
+        self.web_config()
         self.data_dir("what has to survive a restart; one service each")
         self.flag("--enable-lifecycle", "allow POST /-/reload")
 
@@ -131,6 +135,7 @@ def _add_probing(command: Adder) -> None:
 
     options = command("validate", commands.validate, "check the configuration and price it")
     options.config()
+    options.web_config()
     options.plain("--json", action="store_true", help="print JSON instead")
 
 

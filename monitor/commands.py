@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from monitor import config as configuration
 from monitor import terminal
-from monitor.config import ConfigErrors
+from monitor.config import ConfigError, ConfigErrors
 from monitor.dialects import DIALECTS
 from monitor.judge.cost import estimate_per_day
 from monitor.ledger import LedgerError
@@ -26,12 +27,14 @@ from monitor.probe.poll import PollClock
 from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
 from monitor.run.wanted import watchable
+from monitor.run.web_config import WebFile
 from monitor.show import logs
 from monitor.show.records import attempt_record
 
 log = logging.getLogger("monitor")
 
 BAD_CONFIG = 2
+T = TypeVar("T")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,13 +52,13 @@ def run(options: argparse.Namespace) -> int:
         secrets.update(configuration.secrets(latest))
         return latest
 
-    config = _loaded(load)
-    if config is None:
+    config, web = _loaded(load), _loaded(lambda: _web_file(options))
+    if config is None or web is None:
         return BAD_CONFIG
     for warning in (*config.warnings, *not_yet(config)):
         log.warning("configuration", extra={"fields": {"warning": warning}})
     data_dir, lifecycle = Path(options.data_dir), options.enable_lifecycle
-    settings = Settings(options.listen, data_dir, lifecycle, path, _revision())
+    settings = Settings(options.listen, data_dir, lifecycle, path, _revision(), web)
     return served(config, load, settings)
 
 
@@ -95,18 +98,18 @@ def once(options: argparse.Namespace) -> int:
 
 def validate(options: argparse.Namespace) -> int:
     """All errors of the configuration, or what it will cost; 0 or 2."""
-    path = Path(options.config)
-    try:
-        config = _load(path)
-    except ConfigErrors as bad:
+    faults: list[ConfigError] = []
+    config = _loaded(lambda: _load(Path(options.config)), faults)
+    web = _loaded(lambda: _web_file(options), faults)
+    if config is None or web is None:
         if options.json:
             errors = [
                 {"file": e.file, "line": e.line, "path": e.path, "message": e.message}
-                for e in bad.errors
+                for e in faults
             ]
             print(json.dumps({"errors": errors, "checks": 0, "cost_usd_per_day": None}, indent=2))
         else:
-            print(bad, file=sys.stderr)
+            print(*faults, sep="\n", file=sys.stderr)
         return BAD_CONFIG
     costs = [estimate_per_day(check) for check in config.checks]
     total = sum(cost for cost in costs if cost is not None)
@@ -114,7 +117,7 @@ def validate(options: argparse.Namespace) -> int:
         result = {"errors": [], "checks": len(config.checks), "cost_usd_per_day": round(total, 6)}
         print(json.dumps(result, indent=2))
         return 0
-    for warning in (*config.warnings, *not_yet(config)):
+    for warning in (*config.warnings, *not_yet(config), *web.now.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     print(_price_list(config, costs, total))
     return 0
@@ -258,11 +261,19 @@ def _load(path: Path, before: Config | None = None) -> Config:
     return configuration.load(path, os.environ, frozenset(DIALECTS), before)
 
 
-def _loaded(load: Callable[[], Config]) -> Config | None:
+def _web_file(options: argparse.Namespace) -> WebFile:
+    return WebFile(Path(options.web_config) if options.web_config else None)
+
+
+def _loaded(load: Callable[[], T], faults: list[ConfigError] | None = None) -> T | None:
+    """None where it is bad; the errors are added to `faults`, or printed."""
     try:
         return load()
     except ConfigErrors as bad:
-        print(bad, file=sys.stderr)
+        if faults is None:
+            print(bad, file=sys.stderr)
+        else:
+            faults += bad.errors
         return None
 
 

@@ -45,6 +45,7 @@ OWNERS: dict[str, set[str]] = {
     "pydantic": {"config"},
     "tenacity": {"run", "notify"},
     "orjson": {"dialects"},
+    "bcrypt": {"show"},
     "botocore": {"probe"},
     "sqlite3": {"ledger"},
 }

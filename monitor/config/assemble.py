@@ -60,8 +60,8 @@ def parse(
         defaults=defaults or {},
         defaults_place=at,
     )
-    known = {check.name: check for check in before.checks} if before else {}
-    checks = _checks(documents, world, known)
+    old = {check.name: check for check in before.checks} if before else {}
+    checks = _checks(documents, world, old)
     if "notify" in sections:
         at = sections["notify"]
         data = _filled(at.document.data["notify"], at, env, findings)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from aiohttp import web
 
 from monitor import __version__
 from monitor.ledger import Ledger
@@ -25,11 +22,13 @@ from monitor.probe.clock import now
 from monitor.probe.poll import PollClock
 from monitor.run.address import Address
 from monitor.run.hindsight import Hindsight
+from monitor.run.listen import bound, listening
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
 from monitor.run.service import Service
 from monitor.run.wanted import probed
+from monitor.run.web_config import WebFile
 from monitor.show.metrics import Metrics
 from monitor.show.server import build_app
 from monitor.show.views import StateView
@@ -48,6 +47,8 @@ class Settings:
     """The file to follow; None where there is none to reload (the demo)."""
     revision: str = ""
     """What this was built from, as the image's build was told."""
+    web: WebFile = field(default_factory=lambda: WebFile(None))
+    """Who may ask, and how."""
 
 
 def serve(config: Config, load: Callable[[], Config], settings: Settings) -> None:
@@ -89,16 +90,22 @@ async def _serve(
             past=lambda: hindsight.look(now().wall),
             vantage=socket.gethostname(),
         )
-        async with _listening(app, settings.listen), asyncio.TaskGroup() as group:
+        async with bound(settings.listen) as sockets, asyncio.TaskGroup() as group:
             _on_signals(service, notifier, reloader, group)
-            telling = group.create_task(notifier.run())
-            watcher = group.create_task(reloader.watch()) if reloader else None
-            log.info("serving", extra={"fields": {"url": settings.listen.url}})
-            await service.run()
-            if watcher:
-                watcher.cancel()
+            helpers = [
+                group.create_task(settings.web.watch()),
+                group.create_task(notifier.run()),
+            ]
+            if reloader:
+                helpers.append(group.create_task(reloader.watch()))
+            settings.web.tell()
+            async with listening(app, sockets, settings.web, group):
+                url = settings.listen.link(settings.web.scheme)
+                log.info("serving", extra={"fields": {"url": url}})
+                await service.run()
             await notifier.drain()
-            telling.cancel()
+            for helper in helpers:
+                helper.cancel()
     log.info("stopped")
 
 
@@ -163,17 +170,6 @@ def _on_signals(
         loop.add_signal_handler(number, stop)
     if reloader:
         loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reloader.reload()))
-
-
-@contextlib.asynccontextmanager
-async def _listening(app: web.Application, listen: Address) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, listen.host, listen.port).start()
-        yield
-    finally:
-        await runner.cleanup()
 
 
 def _raise_file_limit() -> None:

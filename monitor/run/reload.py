@@ -74,10 +74,10 @@ class Reloader:
         paths = {str(self._path), *self._sources}
         if self._path.is_dir():
             paths.update(str(found) for found in self._path.iterdir())
-        return tuple(sorted(_look(path) for path in paths))
+        return tuple(sorted(look(path) for path in paths))
 
 
-def _look(path: str) -> tuple[str, int, int, int]:
+def look(path: str) -> tuple[str, int, int, int]:
     try:
         seen = Path(path).stat()
     except OSError:

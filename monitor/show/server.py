@@ -182,6 +182,8 @@ async def _without_details(request: web.Request, handler: Handler) -> web.Stream
     except (web.HTTPException, Problem):
         raise
     except Exception:
+        if request.transport is None:
+            raise  # the client has gone away, and nothing can be written to it
         log.exception("a bug of ours in a request", extra={"fields": {"path": request.path}})
         return _text("internal error, see the monitor's log", 500)
 
