@@ -14,7 +14,7 @@ from monitor.dialects.signals import Request
 from monitor.judge.pages import reach_finding, web_finding
 from monitor.judge.verdict import Finding, speed_finding
 from monitor.model import Attempt, Check, Moment, Reason
-from monitor.probe.chat import evidence, told
+from monitor.probe.chat import evidence, named, told
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.consumers import PageConsumer
@@ -95,7 +95,7 @@ def _attempt(
         detail=told(check, finding.detail),
         rule=told(check, finding.rule),
         status=seen.status,
-        request_id=request_id(seen.headers),
+        request_id=named(check, request_id(seen.headers)),
         phases=seen.connection_phases(),
         evidence=kept,
         retry_after=retry_after(seen.headers, ended.wall),

@@ -26,7 +26,7 @@ from monitor.judge.pages import chat_finding, reach_finding, web_finding
 from monitor.judge.reply import Reply, Stamp
 from monitor.judge.verdict import Finding
 from monitor.model import Attempt, Check, Mode, Moment, Reason, Verdict, WebExpect
-from monitor.probe.chat import DETAIL_LIMIT, EVIDENCE_LIMIT, evidence, told
+from monitor.probe.chat import DETAIL_LIMIT, EVIDENCE_LIMIT, NAME_LIMIT, evidence, named, told
 from monitor.probe.exchange import Exchange
 from monitor.probe.wire import Wire
 from monitor.trace import Tape, trace
@@ -94,8 +94,8 @@ def sane_attempt(seen: Attempt) -> None:
     for words, limit in (
         (seen.detail, DETAIL_LIMIT),
         (seen.rule, DETAIL_LIMIT),
-        (seen.request_id, 128),
-        (seen.model, 256),
+        (seen.request_id, NAME_LIMIT),
+        (seen.model, NAME_LIMIT),
         (seen.evidence, EVIDENCE_LIMIT),
     ):
         presentable(words, limit)
@@ -234,7 +234,7 @@ def feed_page(data: bytes) -> None:
     sane(check, seen, wait)
     sane(check, reach_finding(status, headers, body, 1_795_000_000.0))
     sane(WEB, web_finding(WEB.page, status, headers, body))
-    presentable(request_id(headers), 128)
+    presentable(named(check, request_id(headers)), NAME_LIMIT)
     for left in headroom(headers).values():
         hold(0 <= left <= 1, f"{left!r} of a rate limit left")
 
