@@ -78,7 +78,11 @@ def _target(check: Check, url: str, seen: Exchange) -> str | None:
         or seen.status not in {301, 302, 303, 307, 308}
     ):
         return None
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+        URL(target).origin()
+    except ValueError:  # an address that is none, `http://[`
+        return None
     return target if target.startswith(("http://", "https://")) else None
 
 
