@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo run test test-dashboards test-real image-test mutants chaos bench bench-detection fmt lock clean
+.PHONY: demo run test test-dashboards test-real image-test mutants chaos fuzz sbom audit bench bench-detection fmt lock clean
 
 demo: $(VENV)/run.stamp ## the product on simulated providers: no key, no internet
 	$(BIN)/monitor demo
@@ -35,6 +35,9 @@ bench: $(VENV)/dev.stamp ## figures beside the peers' of the same run; BENCH="sc
 
 bench-detection: $(VENV)/dev.stamp ## how soon an outage is told, of 1,000 random ones a setting
 	$(BIN)/python -m benchmarks.detection
+
+fuzz: $(VENV)/dev.stamp ## a million broken inputs; FUZZ="--minutes 60 --seed 7" asks for others
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 chaos: $(VENV)/dev.stamp ## kill -9 a thousand times, and hold the ledger against what happened
 	$(BIN)/python -m tests.chaos

@@ -24,7 +24,7 @@ from tests.serving import END, chunk, head, request
 from tests.transcripts import TRANSCRIPTS
 
 NAME = "wire"
-SLICE = 500
+SLICE = 2_500
 AT_ONCE = 20
 LIMITS = Timeouts(connect=2.0, first_byte=0.3, first_token=0.3, idle=0.2, total=0.6)
 SLACK = LATE + 2.0
