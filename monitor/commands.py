@@ -18,10 +18,10 @@ from monitor.dialects import DIALECTS
 from monitor.judge.cost import estimate_per_day
 from monitor.ledger import LedgerError
 from monitor.model import Config, Mode, Moment
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
-from monitor.run.service import watchable
+from monitor.run.wanted import watchable
 from monitor.show import logs
 
 log = logging.getLogger("monitor")

@@ -77,10 +77,16 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
+#: What our own broken network would produce as well.
+_NETWORK = (
+    "dns connect tls connect_timeout first_byte_timeout first_token_timeout idle_timeout "
+    "total_timeout"
+)
+
+
 def _table() -> dict[Reason, tuple[Fault, Verdict]]:
     failed = (
-        "auth_outage dns connect tls connect_timeout first_byte_timeout first_token_timeout "
-        "idle_timeout total_timeout overloaded server_error stream_error truncated empty "
+        f"auth_outage {_NETWORK} overloaded server_error stream_error truncated empty "
         "malformed too_large redirected unexpected_status"
     )
     limited = "auth quota rate_limited bad_request model_not_found no_key blocked"
@@ -99,19 +105,8 @@ def _table() -> dict[Reason, tuple[Fault, Verdict]]:
 #: The one table that says whose fault a reason is and which verdict it gives.
 REASONS: Mapping[Reason, tuple[Fault, Verdict]] = _table()
 
-#: Reasons that our own broken network would produce as well: the guard is asked before `down`.
-NETWORK_REASONS = frozenset(
-    {
-        Reason.DNS,
-        Reason.CONNECT,
-        Reason.TLS,
-        Reason.CONNECT_TIMEOUT,
-        Reason.FIRST_BYTE_TIMEOUT,
-        Reason.FIRST_TOKEN_TIMEOUT,
-        Reason.IDLE_TIMEOUT,
-        Reason.TOTAL_TIMEOUT,
-    }
-)
+#: Of these the guard is asked before `down`.
+NETWORK_REASONS = frozenset(Reason(name) for name in _NETWORK.split())
 
 
 class State(StrEnum):
@@ -405,8 +400,11 @@ class Phases:
     """Longest silence between two outputs."""
     uncertainty: float = 0.0
     """How much earlier than stamped the first output may have arrived (one read, many events)."""
-    doubtful: bool = False
-    """The wall clock moved or the uncertainty is large: keep the token clocks out of histograms."""
+    lag: float | None = None
+    """How long the first output lay in the kernel until we read it; None without its stamps."""
+    doubtful: tuple[str, ...] = ()
+    """Those of the four token clocks above that may be off by more than is vouched for (one read
+    held many events, or the wall clock was stepped): they are kept out of the histograms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from monitor.model import (
 from monitor.probe.client import Client
 from monitor.probe.exchange import Exchange
 from monitor.probe.network import Guard
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.rounds import attempt
 from monitor.trace import Tape
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import socket
 import sys
 import time
@@ -11,11 +12,13 @@ import pytest
 
 from monitor.model import Reason, Timeouts
 from monitor.probe import client as client_module
+from monitor.probe import poll as poll_module
 from monitor.probe import wire as wire_module
 from monitor.probe.client import Client, StampedResolver
 from monitor.probe.deadlines import Deadlines
-from monitor.probe.exchange import _expired, doubtful
-from monitor.probe.wire import STALL, PollClock, StampedSocket, Wire, current, open_socket, stamping
+from monitor.probe.exchange import _expired
+from monitor.probe.poll import STALL, PollClock, RunQueue
+from monitor.probe.wire import StampedSocket, Wire, current, open_socket, stamping
 
 INET = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ())
 LIMITS = Timeouts(connect=5, first_byte=20, first_token=30, idle=15, total=60)
@@ -25,16 +28,23 @@ def test_a_clock_that_was_stepped_makes_the_token_clocks_doubtful(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wire = Wire()
-    assert not doubtful(wire, uncertainty=0.0)
+    certain = {"first_token": 0.0, "stall": 0.0}
+    assert not wire.doubtful(certain)
     offset = wire_module.clock_offset()
     monkeypatch.setattr(wire_module, "clock_offset", lambda: offset + 3600.0)
     assert wire.clock_moved()
-    assert doubtful(wire, uncertainty=0.0)
+    assert wire.doubtful(certain) == ("first_token", "stall")
 
 
-def test_a_first_token_uncertain_by_more_than_five_milliseconds_is_doubtful() -> None:
-    assert doubtful(Wire(), uncertainty=0.0051)
-    assert not doubtful(Wire(), uncertainty=0.0049)
+def test_only_a_clock_uncertain_by_more_than_five_milliseconds_is_doubtful() -> None:
+    assert Wire().doubtful({"first_token": 0.0049, "stall": 0.0051}) == ("stall",)
+
+
+def test_a_stamp_from_before_the_last_read_is_a_clock_set_back_and_not_believed() -> None:
+    wire = Wire()
+    wire.note_read(time.time())
+    wire.note_read(time.time() - 3600.0)
+    assert wire.stamp().at == wire.stamp().read
 
 
 def test_a_deadline_that_fires_late_is_our_stall_and_nobodys_time_out() -> None:
@@ -158,13 +168,81 @@ def test_the_loop_was_away_in_a_stretch_and_just_after_it(
     poll.close()
 
 
-def test_the_poll_clock_bounds_when_bytes_can_have_come_and_sees_the_loop_kept_busy() -> None:
+def test_the_poll_clock_sees_the_loop_kept_busy() -> None:
     with PollClock() as poll:
-        poll.select(0.01)
-        waited = poll.floor
-        assert waited == poll.returned, "it had to wait: what it reports came just now"
+        poll.select(0)
         time.sleep(0.02)
         poll.select(0)
-        assert poll.floor == waited, "it did not wait: what it reports came after the poll before"
         assert poll.busiest() >= 0.02
         assert poll.busiest() == 0.0
+
+
+class Polling:
+    """A poll clock whose polls report a socket with bytes in it, or sleep until they may."""
+
+    def __init__(self, queued: float = 0.0) -> None:
+        self.queued = queued
+        self.poll = PollClock(lambda: self.queued)
+        self.ours, self.theirs = socket.socketpair()
+        self.poll.register(self.ours, selectors.EVENT_READ)
+
+    def __enter__(self) -> Polling:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in (self.poll, self.ours, self.theirs):
+            each.close()
+
+    def look(self) -> tuple[float, float]:
+        """When a poll that need not sleep, though it may, began and returned."""
+        before = time.monotonic()
+        self.theirs.send(b"x")
+        assert self.poll.select(1.0)
+        self.ours.recv(9)
+        return before, self.poll.returned
+
+    def sleep(self) -> tuple[float, float]:
+        """When a poll that nothing wakes began and returned."""
+        before = time.monotonic()
+        assert not self.poll.select(0.01)
+        return before, self.poll.returned
+
+
+def test_what_a_poll_reports_at_once_came_after_the_poll_before_had_looked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # However long the report takes: of a thousand sockets it is many times what a nap is.
+    monkeypatch.setattr(poll_module, "LOOK", 10.0)
+    with Polling() as polling:
+        first, _ = polling.look()
+        later, returned = polling.look()
+        assert first <= polling.poll.since(returned) < later
+
+
+def test_what_wakes_a_poll_came_just_now() -> None:
+    with Polling() as polling:
+        _, returned = polling.sleep()
+        assert polling.poll.since(returned) == returned
+
+
+def test_what_came_while_we_waited_for_a_processor_may_have_come_at_its_beginning() -> None:
+    with Polling(queued=0.004) as polling:
+        _, returned = polling.sleep()
+        assert polling.poll.since(returned) == pytest.approx(returned - 0.004)
+
+
+def test_what_came_before_a_poll_that_slept_cannot_have_woken_it() -> None:
+    with Polling() as polling:
+        before, _ = polling.look()
+        entered, _ = polling.sleep()
+        assert before <= polling.poll.since(entered - 1e-9) < entered
+
+
+def test_a_kernel_that_does_not_tell_of_waiting_for_processors_tells_of_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> int:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(poll_module.os, "open", refuse)
+    assert RunQueue().waited() == 0.0

@@ -63,7 +63,9 @@ def complaint(document: Any) -> Complaint | None:
     if error:
         return _flatten(error, document)
     flat = document.get("object") == "error" or document.get("type") == "error"
-    return _flatten(document, document) if flat or _is_coded(document) else None
+    if flat or ("code" in document and _is_coded(document)):
+        return _flatten(document, document)
+    return None
 
 
 def _is_coded(document: Mapping[str, Any]) -> bool:

@@ -57,6 +57,7 @@ class Lines:
         if not data:
             return []
         self._skip_lf = data.endswith(b"\r")
+        size = self._held + len(data)
         lines = data.splitlines()
         tail = lines.pop() if data[-1:] not in (b"\n", b"\r") else b""
         if lines and self._fragments:
@@ -66,7 +67,7 @@ class Lines:
         if tail:
             self._fragments.append(tail)
             self._held += len(tail)
-        if self._held > self._limit or any(len(line) > self._limit for line in lines):
+        if size > self._limit and max(self._held, *map(len, lines), 0) > self._limit:
             raise TooLargeError(f"a line of more than {self._limit} bytes")
         return lines
 
@@ -93,8 +94,11 @@ class SSE:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by `data`; raises TooLargeError past the bound."""
+        lines = self._lines.feed(data)
+        if self._is_whole(lines):
+            return [Event("", lines[0][6:])]
         events: list[Event] = []
-        for line in self._lines.feed(data):
+        for line in lines:
             if self._first:
                 self._first = False
                 line = line.removeprefix(BOM)
@@ -107,6 +111,16 @@ class SSE:
     def finish(self) -> list[Event]:
         """Events that the end of the body completes: none, an unterminated tail is truncation."""
         return []
+
+    def _is_whole(self, lines: list[bytes]) -> bool:
+        """Whether these lines are what nearly every read of a stream is: one event of one line."""
+        return (
+            len(lines) == 2
+            and not lines[1]
+            and lines[0].startswith(b"data: ")
+            and len(lines[0]) > 6
+            and not (self._data or self._name or self._first)
+        )
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -19,7 +19,7 @@ from monitor.model import Attempt, Check, Moment, Phases, Reason, Verdict
 from monitor.probe.client import Client, proxy_of
 from monitor.probe.clock import now
 from monitor.probe.consumers import ChatConsumer
-from monitor.probe.exchange import Exchange, doubtful, exchange
+from monitor.probe.exchange import Exchange, exchange
 from monitor.probe.signing import NoSignerError, signed
 from monitor.probe.wire import Wire
 from monitor.redact import redact_cut
@@ -95,6 +95,9 @@ def _phases(seen: Exchange, reply: Reply) -> Phases:
     first, answer, last = reply.first_at, reply.answer_at, reply.last_at
     if seen.sent is None or first is None or last is None:
         return phases
+    widths = {"first_token": reply.uncertainty, "stream": reply.widest, "stall": reply.widest}
+    if answer:
+        widths["first_answer"] = reply.answer_uncertainty
     return replace(
         phases,
         first_token=first.at - seen.sent,
@@ -102,7 +105,8 @@ def _phases(seen: Exchange, reply: Reply) -> Phases:
         stream=last.at - first.at,
         stall=reply.stall,
         uncertainty=reply.uncertainty,
-        doubtful=doubtful(seen.wire, reply.uncertainty),
+        lag=None if seen.wire.kernel_at is None else first.read - first.at,
+        doubtful=seen.wire.doubtful(widths),
     )
 
 

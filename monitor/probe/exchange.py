@@ -5,7 +5,6 @@ What the network does never raises; it becomes a finding.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -22,7 +21,8 @@ from monitor.judge.verdict import Finding
 from monitor.model import Check, Phases, Reason
 from monitor.probe.client import Client
 from monitor.probe.deadlines import Deadlines
-from monitor.probe.wire import MAX_DOUBT, Wire, current
+from monitor.probe.patience import Patience
+from monitor.probe.wire import Wire, current
 
 BODY_LIMIT = 4 << 20
 """Bytes of one body that are read at most; a probe asks for a few tokens."""
@@ -83,7 +83,7 @@ async def exchange(client: Client, check: Check, request: Request, consumer: Con
     token = current.set(wire)
     result = Exchange(wire, reads=[] if client.on_exchange else None)
     deadlines = Deadlines(check.timeout, wire.started, consumer.streaming)
-    scope = asyncio.timeout_at(deadlines.next()[0])
+    scope = Patience(deadlines)
     try:
         async with scope:
             await _converse(client, check, request, consumer, result, deadlines, scope)
@@ -105,13 +105,13 @@ async def _converse(
     consumer: Consumer,
     result: Exchange,
     deadlines: Deadlines,
-    scope: asyncio.Timeout,
+    scope: Patience,
 ) -> None:
     wire = result.wire
 
     def connected() -> None:
         deadlines.sent = wire.connected
-        scope.reschedule(deadlines.next()[0])
+        scope.renew()
 
     wire.on_connected = connected
     async with client.send(check, request) as response:
@@ -121,7 +121,7 @@ async def _converse(
         result.status = response.status
         result.headers = {name.lower(): value for name, value in response.headers.items()}
         consumer.head(response.status, result.headers, deadlines)
-        scope.reschedule(deadlines.next()[0])
+        scope.renew()
         try:
             await _read(response, consumer, result, deadlines, scope)
         finally:
@@ -133,7 +133,7 @@ async def _read(
     consumer: Consumer,
     result: Exchange,
     deadlines: Deadlines,
-    scope: asyncio.Timeout,
+    scope: Patience,
 ) -> None:
     decode = Decoding(result.headers.get("content-encoding", ""))
     progress = deadlines.progress
@@ -152,9 +152,10 @@ async def _read(
             said = f"a body of more than {BODY_LIMIT} bytes"
             result.broken = Finding(Reason.TOO_LARGE, said, "the size of the body")
             return
-        if deadlines.progress != progress:
+        if progress is None and deadlines.progress is not None:
+            # Only the first output can bring the deadline nearer; later ones move it on.
             progress = deadlines.progress
-            scope.reschedule(deadlines.next()[0])
+            scope.renew()
     consumer.end(result.wire.stamp())
 
 
@@ -269,8 +270,3 @@ def _words(error: BaseException) -> str:
 
 def _between(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else max(0.0, end - start)
-
-
-def doubtful(wire: Wire, uncertainty: float) -> bool:
-    """Whether the token clocks of this attempt may be off by more than we vouch for."""
-    return uncertainty > MAX_DOUBT or wire.clock_moved()

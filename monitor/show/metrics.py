@@ -69,6 +69,9 @@ class Metrics:
         if entry is not None:
             entry.take(probe)
             self._process.delay.observe(probe.delay)
+            for attempt in probe.attempts:
+                if attempt.phases.lag is not None:
+                    self._process.lag.observe(attempt.phases.lag)
 
     def change(self, change: Change) -> None:
         """Take in a confirmed change of state."""

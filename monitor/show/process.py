@@ -83,6 +83,7 @@ class ProcessMetrics:
     def __init__(self, gauges: ProcessGauges) -> None:
         self._registry = CollectorRegistry()
         self.delay = histogram(catalogue.START_DELAY, self._registry)
+        self.lag = histogram(catalogue.READ_LAG, self._registry)
         self._registry.register(gauges)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
