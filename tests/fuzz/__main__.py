@@ -23,6 +23,7 @@ from tests.fuzz.targets import targets
 
 FINDINGS = Path("fuzz-findings")
 
+
 def main() -> int:
     options = _options()
     if options.again:

@@ -109,9 +109,7 @@ def nest(rng: random.Random, data: bytes, pool: Sequence[bytes]) -> bytes:
     at = rng.choice(found)
     names = (b"text", b"content", b"message", b"error", b"detail", b"x")
     name = rng.choice(names)
-    left, right = rng.choice(
-        ((b"[", b"]"), (b'{"%s":' % name, b"}"), (b'[{"%s":' % name, b"}]"))
-    )
+    left, right = rng.choice(((b"[", b"]"), (b'{"%s":' % name, b"}"), (b'[{"%s":' % name, b"}]")))
     depth = rng.choice((2, 10, 100, 240, 260, 450, 490, 1000, 1030, 10_000))
     return data[: at.start()] + left * depth + at[0] + right * depth + data[at.end() :]
 

@@ -174,7 +174,9 @@ def _framing(framing: type[SSE] | type[LooseSSE] | type[NDJSON] | type[EventStre
     return Target(f"framing {framing.__name__}", own, feed)
 
 
-def events(framing: SSE | LooseSSE | NDJSON | EventStream, pieces: Sequence[bytes]) -> list[Event] | None:
+def events(
+    framing: SSE | LooseSSE | NDJSON | EventStream, pieces: Sequence[bytes]
+) -> list[Event] | None:
     """None where the bound was reached; what is held back never goes past it."""
     found: list[Event] = []
     try:

@@ -53,7 +53,9 @@ def test_whole_probes_end_in_verdicts() -> None:
 def test_every_split_of_every_broken_stream_is_the_same_answer(data: st.DataObject) -> None:
     one = data.draw(st.sampled_from(STREAMS), label="transcript")
     body = bytearray(one.body[:6000])
-    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, 5999), st.integers(0, 255)), max_size=4)):
+    for at, byte in data.draw(
+        st.lists(st.tuples(st.integers(0, 5999), st.integers(0, 255)), max_size=4)
+    ):
         if at < len(body):
             body[at] = byte
     cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=12), label="cuts")
@@ -78,7 +80,9 @@ def _deep(patch: pytest.MonkeyPatch) -> None:
 
 
 def _long_number(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(complaints, "_number", lambda v: int(v) if isinstance(v, str) and v.isdigit() else None)
+    patch.setattr(
+        complaints, "_number", lambda v: int(v) if isinstance(v, str) and v.isdigit() else None
+    )
 
 
 def _forgetful_lines(patch: pytest.MonkeyPatch) -> None:
@@ -128,9 +132,7 @@ PLANTS: list[tuple[Plant, str]] = [
 
 
 @pytest.mark.parametrize(("plant", "name"), PLANTS, ids=[one[0].__name__ for one in PLANTS])
-def test_a_planted_bug_is_found(
-    plant: Plant, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_planted_bug_is_found(plant: Plant, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     target = targets()[name]
     # Slice by slice, as the long run does, but never for long.
@@ -140,7 +142,11 @@ def test_a_planted_bug_is_found(
 
 def test_a_planted_bug_of_the_probe_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_module, "named", lambda _check, name: name)
-    assert any("UnicodeEncodeError" in one.told or "control" in one.told for n in range(20) for one in wire.probe(f"p{n}", 100).found)
+    assert any(
+        "UnicodeEncodeError" in one.told or "control" in one.told
+        for n in range(20)
+        for one in wire.probe(f"p{n}", 100).found
+    )
 
 
 # ------------------------------------------------------------------------------------ its parts

@@ -163,7 +163,9 @@ async def _probes(seed: str, count: int) -> list[Found]:
     async def one(number: int) -> None:
         planned = breaker.plans[number]
         try:
-            holds(await attempt(client, check_of(planned, port, number), planned.kind), planned.kind)
+            holds(
+                await attempt(client, check_of(planned, port, number), planned.kind), planned.kind
+            )
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             told = f"{type(error).__name__} {str(error)[:80]} at {place.filename}:{place.lineno}"
