@@ -1,7 +1,8 @@
 """Secrets are taken out of texts before anybody sees them.  Pure; text in, text out.
 
-What is given as one secret may hold several: `Bearer KEY`, `user:password`, AWS's `id:key:token`.
-Whatever follows its first blank or colon is a secret of its own, and so are the pieces of that.
+What is given as one secret may hold several: `Bearer KEY`, `user:password`, AWS's `id:key:token`,
+`session=KEY; other=KEY`.  What follows the first of these marks is a secret of its own, and so are
+the pieces of that.
 
 A secret is looked for as it is and in the spellings in which it travels: URL-encoded, inside a
 JSON string, and as base64, alone or amid other bytes (`Basic` credentials).  Values shorter than
@@ -21,6 +22,7 @@ MARK = "[redacted]"
 SHORTEST = 8
 
 _CUT = "…"
+_BETWEEN = re.compile("[ :;=]")
 
 _UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 _URL_SAFE_BASE64 = str.maketrans("+/", "-_")
@@ -61,7 +63,7 @@ def _without_beginning(text: str, spelling: str) -> str:
 def _all_spellings(secrets: tuple[str, ...]) -> tuple[str | re.Pattern[str], ...]:
     """Longest first: a secret that begins like a longer one must not leave the other's tail."""
     found: dict[str | re.Pattern[str], int] = {}
-    for secret in {part for secret in secrets for part in _parts(secret)}:
+    for secret in {part for whole in secrets for part in _parts(whole)}:
         if len(secret) >= SHORTEST:
             found |= {spelling: len(spelling) for spelling in _spellings(secret)}
             if not _UNRESERVED.issuperset(secret):  # else it is its own spelling
@@ -70,8 +72,8 @@ def _all_spellings(secrets: tuple[str, ...]) -> tuple[str | re.Pattern[str], ...
 
 
 def _parts(secret: str) -> set[str]:
-    rest = re.split("[ :]", secret, maxsplit=1)[1:]
-    return {secret, *rest, *(piece for text in rest for piece in text.split(":"))}
+    rest = _BETWEEN.split(secret, maxsplit=1)[1:]
+    return {secret, *rest, *(piece for text in rest for piece in _BETWEEN.split(text))}
 
 
 def _spellings(secret: str) -> set[str]:
