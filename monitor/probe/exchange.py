@@ -175,7 +175,8 @@ class UndecodableError(Exception):
 class Inflate(Protocol):
     """What `zlib.decompressobj` makes."""
 
-    unconsumed_tail: bytes
+    @property
+    def unconsumed_tail(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
