@@ -7,6 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 LONGEST = 64 * 1024
 """Bytes of one input; the limits proper are tried by inputs made for them."""
@@ -43,7 +44,7 @@ def reads(rng: random.Random, data: bytes) -> list[bytes]:
     if len(data) < 2000 and rng.random() < 0.2:
         return [data[at : at + 1] for at in range(len(data))]
     cuts = sorted({0, len(data), *(rng.randrange(len(data)) for _ in range(rng.randint(1, 8)))})
-    return [data[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(cuts)]
 
 
 # ------------------------------------------------------------------------------- the mutations
