@@ -52,6 +52,13 @@ lock: $(VENV)/dev.stamp ## pin what pyproject.toml asks for, with hashes and wit
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --extra dev \
 	  --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements-dev.lock
 
+sbom: $(VENV)/dev.stamp ## what the image's Python side is made of, as CycloneDX: sbom.cdx.json
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible -o sbom.cdx.json requirements.lock
+
+audit: $(VENV)/dev.stamp ## known vulnerabilities of what the lock file names; skips, saying why
+	$(BIN)/python -m tests.audit
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
