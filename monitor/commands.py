@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TypeVar
 
 from monitor import config as configuration
@@ -281,4 +282,12 @@ def _log_to_stderr(options: argparse.Namespace) -> set[str]:
     """Set the log up; what is put into the returned set never appears in it."""
     secrets: set[str] = set()
     logs.configure(options.log_level, options.log_format, lambda: secrets, sys.stderr)
+    sys.excepthook = _told_by_the_log
     return secrets
+
+
+def _told_by_the_log(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Also what nobody catches may hold a secret: Python's own way would print it as it is."""
+    log.critical("a bug of ours ends the process", exc_info=(kind, error, trace))

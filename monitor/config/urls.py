@@ -15,7 +15,11 @@ TARGET = "tcp://host:port or an http(s) address"
 
 _HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?")
 _KEY_NAMES = frozenset(
-    ("key", "api_key", "apikey", "api-key", "token", "access_token", "auth_token", "password")
+    {
+        *("key", "api_key", "apikey", "api-key", "subscription-key", "access_key"),
+        *("token", "access_token", "auth_token", "password", "secret", "client_secret"),
+        *("sig", "signature"),
+    }
 )
 
 

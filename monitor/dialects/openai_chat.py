@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.dialects.complaints import complaint
-from monitor.dialects.events import count, dig, unpack
+from monitor.dialects.events import count, dig, unpack, word
 from monitor.dialects.explain import explain_in_band
 from monitor.dialects.request import bearer, chat_headers, merge, under
 from monitor.dialects.signals import (
@@ -140,7 +140,7 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+        return "".join(word(part.get("text")) for part in value if isinstance(part, dict))
     return ""
 
 

@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 BOM = b"\xef\xbb\xbf"
+LIMIT = 512 * 1024
+"""Bytes of one line or event; a probe asks for a few tokens."""
+PIECES = 1000
+"""Pieces in which a line is kept, and lines of which an event may be made: each takes memory of
+its own, forty times that of the byte that it may consist of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class Lines:
         if tail:
             self._fragments.append(tail)
             self._held += len(tail)
+            if len(self._fragments) > PIECES:
+                self._fragments = [self.pending]
         if size > self._limit and max(self._held, *map(len, lines), 0) > self._limit:
             raise TooLargeError(f"a line of more than {self._limit} bytes")
         return lines
@@ -79,7 +86,7 @@ class SSE:
 
     __slots__ = ("_data", "_first", "_limit", "_lines", "_name", "_size")
 
-    def __init__(self, limit: int = 1 << 20) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self._lines = Lines(limit)
         self._limit = limit
         self._data: list[bytes] = []
@@ -130,6 +137,8 @@ class SSE:
             self._size += len(value)
             if self._size > self._limit:
                 raise TooLargeError(f"an event of more than {self._limit} bytes")
+            if len(self._data) > PIECES:
+                raise TooLargeError(f"an event of more than {PIECES} lines")
             if name == b"error":
                 self._name = "error"
         elif name == b"event":

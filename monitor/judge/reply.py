@@ -17,7 +17,7 @@ from monitor.dialects.signals import (
     Signal,
     Usage,
 )
-from monitor.dialects.sse import Event, TooLargeError
+from monitor.dialects.sse import PIECES, Event, TooLargeError
 from monitor.judge.aloud import Opening, after_thinking
 from monitor.model import Reason, Tokens
 
@@ -172,6 +172,8 @@ class Reply:
         if self._answer_size < ANSWER_LIMIT:
             self.answers.append(text)
             self._answer_size += len(text)
+            if len(self.answers) > PIECES:  # each takes memory of its own
+                self.answers = ["".join(self.answers)]
         if self.answer_at is None and self._opening.is_over(text):
             self.answer_at = stamp
             self.answer_uncertainty = width

@@ -99,7 +99,7 @@ class Client:
             allow_redirects=False,
             ssl=self.context(check.tls) if request.url.startswith("https:") else False,
             server_hostname=check.tls.server_name,
-            proxy=_proxy(check.proxy, request.url),
+            proxy=proxy_of(check.proxy, request.url),
         )
 
     def context(self, tls: Tls) -> ssl.SSLContext:
@@ -168,7 +168,7 @@ def _session(family: socket.AddressFamily, resolver: AbstractResolver) -> aiohtt
     return session
 
 
-def _proxy(proxy: str | None, url: str) -> str | None:
+def proxy_of(proxy: str | None, url: str) -> str | None:
     """The proxy of one request.  The environment's proxies count only where a check asks."""
     if proxy != "env":
         return proxy

@@ -14,7 +14,7 @@ from monitor.dialects.signals import Request
 from monitor.judge.pages import reach_finding, web_finding
 from monitor.judge.verdict import Finding, speed_finding
 from monitor.model import Attempt, Check, Moment, Phases, Reason
-from monitor.probe.chat import evidence, told
+from monitor.probe.chat import evidence, named, told
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.consumers import PageConsumer
@@ -78,7 +78,11 @@ def _target(check: Check, url: str, seen: Exchange) -> str | None:
         or seen.status not in {301, 302, 303, 307, 308}
     ):
         return None
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+        URL(target).origin()
+    except ValueError:  # an address that is none, `http://[`
+        return None
     return target if target.startswith(("http://", "https://")) else None
 
 
@@ -100,7 +104,7 @@ def _attempt(
         detail=told(check, finding.detail),
         rule=told(check, finding.rule),
         status=seen.status,
-        request_id=request_id(seen.headers),
+        request_id=named(check, request_id(seen.headers)),
         phases=phases,
         evidence=kept,
         retry_after=retry_after(seen.headers, ended.wall),
