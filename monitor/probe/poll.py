@@ -66,16 +66,17 @@ class PollClock(selectors.DefaultSelector):
         if busy > STALL:
             self._stalls.append((entered, busy))
         ready = super().select(timeout)
-        returned = time.monotonic()
         # What this poll reports came after the poll before had looked …
         self._floor = self._earlier = self._looked
-        self._entered = self._looked = entered
-        if timeout != 0 and returned - entered > LOOK:
+        self._entered = self._looked = self.returned = entered
+        if timeout == 0:
+            return ready
+        returned = self.returned = time.monotonic()
+        if returned - entered > LOOK:
             queued = self._queued()
             if returned - entered - queued > LOOK + LOOK_EACH * len(ready):
                 # … or, where it slept, woke it up: just now, but for the wait for a processor.
                 self._floor = self._looked = max(entered, returned - queued)
-        self.returned = returned
         return ready
 
     def since(self, at: float) -> float:
