@@ -21,7 +21,7 @@ from monitor.model import Config, Mode, Moment
 from monitor.probe.poll import PollClock
 from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
-from monitor.run.service import watchable
+from monitor.run.wanted import watchable
 from monitor.show import logs
 
 log = logging.getLogger("monitor")

@@ -18,6 +18,7 @@ import trustme
 from monitor.dialects import DIALECTS
 from monitor.model import Price, Reason, Secret, Slow, Timeouts, Tls, Verdict
 from monitor.probe import chat as chat_module
+from monitor.probe import wire as wire_module
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
 from monitor.probe.wire import KERNEL_STAMPS
@@ -415,6 +416,20 @@ async def test_an_expired_certificate_is_tls_and_its_date_is_known(
     attempt = await over_tls(client, context, trusting)
     assert attempt.reason is Reason.TLS
     assert attempt.certificate_expires == expired.timestamp()
+
+
+async def test_a_certificate_is_read_once_and_a_new_one_is_seen(
+    client: Client, authority: trustme.CA, trusting: Tls
+) -> None:
+    from datetime import UTC, datetime
+
+    ends = [datetime(2099, 1, day, tzinfo=UTC) for day in (1, 2)]
+    contexts = [tls_server(authority, not_after=end) for end in ends]
+    wire_module._expiry.cache_clear()
+    seen = [await over_tls(client, contexts[number], trusting) for number in (0, 0, 1, 0)]
+    expected = [ends[number].timestamp() for number in (0, 0, 1, 0)]
+    assert [attempt.certificate_expires for attempt in seen] == expected
+    assert wire_module._expiry.cache_info().misses == 2
 
 
 async def test_a_certificate_of_another_name_is_tls(

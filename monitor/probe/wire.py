@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from monitor.judge.reply import Stamp
@@ -218,6 +219,12 @@ def stamping() -> socket.socket:
     return sock
 
 
+@lru_cache(maxsize=256)
+def _expiry(certificate: Any) -> float:
+    """When a certificate ends, Unix seconds; an endpoint shows the same one for months."""
+    return float(ssl.cert_time_to_seconds(certificate.get_info()["notAfter"]))
+
+
 class StampedTLS(ssl.SSLObject):
     """A TLS session that notes handshake times and the peer's certificate on the `Wire`."""
 
@@ -238,6 +245,10 @@ class StampedTLS(ssl.SSLObject):
         wire.certificate_expires = self._unverified_expiry()
         return None
 
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        # asyncio has every certificate spelled out after its handshake, for nobody.
+        return super().getpeercert(binary_form=True) if binary_form else {}
+
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         # asyncio asks for 256 KiB here as well, and for nothing once more after every record.
         return super().read(min(len, RECORD), buffer)
@@ -247,6 +258,6 @@ class StampedTLS(ssl.SSLObject):
         # verification; the chain the peer sent is only reachable on the wrapped object.
         try:
             chain = self._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
-            return float(ssl.cert_time_to_seconds(chain[0].get_info()["notAfter"]))
+            return _expiry(chain[0])
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, ssl.SSLError):
             return None

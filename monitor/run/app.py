@@ -24,7 +24,8 @@ from monitor.run.address import Address
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
-from monitor.run.service import Service, probed
+from monitor.run.service import Service
+from monitor.run.wanted import probed
 from monitor.show.metrics import Metrics
 from monitor.show.server import build_app
 from monitor.show.views import StateView
@@ -115,7 +116,7 @@ def _reloader(
     def done(good: bool) -> None:
         service.metrics.reloaded(good, now().wall)
 
-    return Reloader(settings.config_path, load, service.apply, done, config)
+    return Reloader(settings.config_path, load, service.follow, done, config)
 
 
 def _on_signals(service: Service, reloader: Reloader | None, group: asyncio.TaskGroup) -> None:
