@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import selectors
 import socket
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,11 +17,14 @@ from monitor.model import Reason, Timeouts
 from monitor.probe import client as client_module
 from monitor.probe import poll as poll_module
 from monitor.probe import wire as wire_module
+from monitor.probe.chat import chat
 from monitor.probe.client import Client, StampedResolver
 from monitor.probe.deadlines import Deadlines
 from monitor.probe.exchange import _expired
-from monitor.probe.poll import STALL, PollClock, RunQueue
+from monitor.probe.poll import NAP, STALL, PollClock
 from monitor.probe.wire import StampedSocket, Wire, current, open_socket, stamping
+from tests.making import chat_check
+from tests.serving import serving
 
 INET = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ())
 LIMITS = Timeouts(connect=5, first_byte=20, first_token=30, idle=15, total=60)
@@ -178,71 +184,102 @@ def test_the_poll_clock_sees_the_loop_kept_busy() -> None:
 
 
 class Polling:
-    """A poll clock whose polls report a socket with bytes in it, or sleep until they may."""
+    """A poll clock, what it was asked to sleep, and a socket that wakes it."""
 
-    def __init__(self, queued: float = 0.0) -> None:
-        self.queued = queued
-        self.poll = PollClock(lambda: self.queued)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, waiting: int) -> None:
+        self.poll = PollClock()
+        self.poll.waiting = waiting
         self.ours, self.theirs = socket.socketpair()
         self.poll.register(self.ours, selectors.EVENT_READ)
+        self.naps: list[float | None] = []
+        self.wakes_in = 0
+        select = selectors.DefaultSelector.select
 
-    def __enter__(self) -> Polling:
-        return self
+        def counted(poll: selectors.DefaultSelector, timeout: float | None = None) -> object:
+            """Sleeps for no time at all, and is woken after so many naps."""
+            self.naps.append(timeout)
+            if len(self.naps) == self.wakes_in:
+                self.theirs.send(b"x")
+            return select(poll, 0)
 
-    def __exit__(self, *_: object) -> None:
+        monkeypatch.setattr(selectors.DefaultSelector, "select", counted)
+
+    def close(self) -> None:
         for each in (self.poll, self.ours, self.theirs):
             each.close()
 
-    def look(self) -> tuple[float, float]:
-        """When a poll that need not sleep, though it may, began and returned."""
+    def look(self, timeout: float | None, wakes_in: int = 1) -> tuple[float, float]:
+        """When a poll began and returned that is woken in one of its naps."""
+        self.naps, self.wakes_in = [], wakes_in
         before = time.monotonic()
-        self.theirs.send(b"x")
-        assert self.poll.select(1.0)
+        assert self.poll.select(timeout)
         self.ours.recv(9)
-        return before, self.poll.returned
-
-    def sleep(self) -> tuple[float, float]:
-        """When a poll that nothing wakes began and returned."""
-        before = time.monotonic()
-        assert not self.poll.select(0.01)
-        return before, self.poll.returned
+        return before, time.monotonic()
 
 
-def test_what_a_poll_reports_at_once_came_after_the_poll_before_had_looked(
+@pytest.fixture(params=[0, 3])
+def polling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Polling]:
+    with contextlib.closing(Polling(monkeypatch, request.param)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("timeout", [0, 0.001, 10.0, None])
+def test_what_a_poll_reports_came_after_the_poll_before_began(
+    polling: Polling, timeout: float | None
+) -> None:
+    """However long it takes to report it, and whether or not it slept."""
+    before, after = polling.look(timeout)
+    polling.look(timeout)
+    assert before <= polling.poll.floor <= after
+
+
+def test_a_poll_sleeps_as_long_as_it_may_where_nobody_waits_for_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # However long the report takes: of a thousand sockets it is many times what a nap is.
-    monkeypatch.setattr(poll_module, "LOOK", 10.0)
-    with Polling() as polling:
-        first, _ = polling.look()
-        later, returned = polling.look()
-        assert first <= polling.poll.since(returned) < later
+    with contextlib.closing(Polling(monkeypatch, waiting=0)) as polling:
+        polling.look(10.0)
+    assert polling.naps == [10.0]
 
 
-def test_what_wakes_a_poll_came_just_now() -> None:
-    with Polling() as polling:
-        _, returned = polling.sleep()
-        assert polling.poll.since(returned) == returned
-
-
-def test_what_came_while_we_waited_for_a_processor_may_have_come_at_its_beginning() -> None:
-    with Polling(queued=0.004) as polling:
-        _, returned = polling.sleep()
-        assert polling.poll.since(returned) == pytest.approx(returned - 0.004)
-
-
-def test_what_came_before_a_poll_that_slept_cannot_have_woken_it() -> None:
-    with Polling() as polling:
-        before, _ = polling.look()
-        entered, _ = polling.sleep()
-        assert before <= polling.poll.since(entered - 1e-9) < entered
-
-
-def test_a_kernel_that_does_not_tell_of_waiting_for_processors_tells_of_none(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("timeout", [10.0, None])
+def test_a_poll_looks_up_every_now_and_then_while_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch, timeout: float | None
 ) -> None:
-    def refuse(*_: object) -> int:
-        raise FileNotFoundError
+    with contextlib.closing(Polling(monkeypatch, waiting=1)) as polling:
+        before, _ = polling.look(timeout, wakes_in=5)
+    assert polling.naps == [NAP] * 5
+    assert polling.poll.floor >= before + NAP, "it had slept for so long, and nothing had come"
 
-    monkeypatch.setattr(poll_module.os, "open", refuse)
-    assert RunQueue().waited() == 0.0
+
+def test_a_nap_does_not_make_a_timer_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A nap may take longer than it should; what is left of the whole is told by the clock."""
+    now = 100.0
+
+    def slow_nap(_poll: object, timeout: float) -> list[object]:
+        nonlocal now
+        now += 3 * timeout
+        return []
+
+    monkeypatch.setattr(selectors.DefaultSelector, "select", slow_nap)
+    monkeypatch.setattr(poll_module.time, "monotonic", lambda: now)
+    with PollClock() as poll:
+        poll.waiting = 1
+        assert not poll.select(10 * NAP)
+    assert now == pytest.approx(100.0 + 10 * NAP, abs=3 * NAP)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 503 X\r\n\r\n", b"", b"nonsense"])
+async def test_the_poll_knows_for_how_many_answers_somebody_waits(answer: bytes) -> None:
+    seen: list[int] = []
+    poll = PollClock()
+
+    async def handler(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        seen.append(poll.waiting)
+        writer.write(answer)
+
+    async with Client(poll) as client, serving(handler) as port:
+        await chat(client, chat_check(f"http://127.0.0.1:{port}/v1"), random.Random(1))
+    assert (seen, poll.waiting) == ([1], 0)
+    poll.close()

@@ -86,6 +86,7 @@ async def exchange(client: Client, check: Check, request: Request, consumer: Con
     result = Exchange(wire, reads=[] if client.on_exchange else None)
     deadlines = Deadlines(check.timeout, wire.started, consumer.streaming)
     scope = Patience(deadlines)
+    wire.waits(consumer.streaming)
     try:
         async with scope:
             await _converse(client, check, request, consumer, result, deadlines, scope)
@@ -94,6 +95,7 @@ async def exchange(client: Client, check: Check, request: Request, consumer: Con
     except (aiohttp.ClientError, OSError, HttpProcessingError, UndecodableError) as error:
         result.broken = blame(error, wire)
     finally:
+        wire.waits(-consumer.streaming)
         current.reset(token)
         if client.on_exchange:
             client.on_exchange(check, request, result)

@@ -1,62 +1,33 @@
-"""The event loop's poll as a clock: what it reports cannot have come before it last looked."""
+"""The event loop's poll as a clock: what it reports came after it last looked.
+
+A poll that sleeps says nothing of when it was woken: the thread may have waited for a processor or
+for the interpreter's lock since.  So while answers stream it never sleeps for long without a look.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import selectors
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 STALL = 0.1
 """Seconds without a poll from which on they count as lost."""
-LOOK = 50e-6
-"""Seconds that a poll may take which did not sleep, and those more for each thing it reports."""
-LOOK_EACH = 2e-6
-
-
-class RunQueue:
-    """For how long this thread was ready to run and had to wait for a processor (Linux)."""
-
-    def __init__(self) -> None:
-        self._file: int | None = None
-        self._before = 0
-        with contextlib.suppress(OSError):
-            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        self.waited()
-
-    def waited(self) -> float:
-        """Seconds since the last call; 0.0 where the kernel does not tell."""
-        if self._file is None:
-            return 0.0
-        total = int(os.pread(self._file, 64, 0).split()[1])
-        since, self._before = total - self._before, total
-        return since / 1e9
-
-    def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+NAP = 2e-3
+"""Seconds that a poll sleeps at a time while somebody waits for an answer."""
 
 
 class PollClock(selectors.DefaultSelector):
     """The event loop's selector, noting when it polls and how long callbacks kept it away."""
 
-    def __init__(self, queued: Callable[[], float] | None = None) -> None:
-        """`queued` tells the seconds since its last call for which we wanted a processor."""
+    def __init__(self) -> None:
         super().__init__()
-        self._queue = RunQueue()
-        self._queued = queued or self._queue.waited
-        self.returned = self._entered = self._looked = time.monotonic()
-        self._floor = self._earlier = self.returned
+        self.returned = self.floor = self._looked = time.monotonic()
+        """`floor`: what the last poll reported came no earlier."""
+        self.waiting = 0
+        """How many attempts wait for a stream that is to be timed."""
         self._busiest = 0.0
         self._stalls: deque[tuple[float, float]] = deque(maxlen=64)
-
-    def close(self) -> None:
-        self._queue.close()
-        super().close()
 
     def select(self, timeout: float | None = None) -> Any:
         entered = time.monotonic()
@@ -65,22 +36,22 @@ class PollClock(selectors.DefaultSelector):
             self._busiest = busy
         if busy > STALL:
             self._stalls.append((entered, busy))
-        ready = super().select(timeout)
-        returned = time.monotonic()
-        # What this poll reports came after the poll before had looked …
-        self._floor = self._earlier = self._looked
-        self._entered = self._looked = entered
-        if timeout != 0 and returned - entered > LOOK:
-            queued = self._queued()
-            if returned - entered - queued > LOOK + LOOK_EACH * len(ready):
-                # … or, where it slept, woke it up: just now, but for the wait for a processor.
-                self._floor = self._looked = max(entered, returned - queued)
-        self.returned = returned
-        return ready
+        end = None if timeout is None else entered + timeout
+        while self.waiting and (timeout is None or timeout > NAP):
+            ready = self._look(entered, NAP)
+            if ready:
+                return ready
+            # Nothing had come by the end of the nap, however late we woke from it.
+            self._looked = entered + NAP
+            entered = self.returned
+            timeout = None if end is None else max(0.0, end - entered)
+        return self._look(entered, timeout)
 
-    def since(self, at: float) -> float:
-        """The earliest moment at which bytes of which the last came at `at` can have come."""
-        return self._floor if at >= self._entered else self._earlier
+    def _look(self, entered: float, timeout: float | None) -> Any:
+        ready = super().select(timeout)
+        self.floor, self._looked = self._looked, entered
+        self.returned = entered if timeout == 0 else time.monotonic()
+        return ready
 
     def stalled(self, since: float) -> float:
         """Seconds after `since` that were lost to stretches of more than `STALL` without a poll."""

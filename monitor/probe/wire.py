@@ -98,6 +98,11 @@ class Wire:
         self.read_at = time.monotonic()
         self.kernel_at = None if wall is None else wall - self._offset
 
+    def waits(self, answers: int) -> None:
+        """An attempt begins (1) or ceases (-1) to wait for a stream whose tokens are timed."""
+        if self._poll:
+            self._poll.waiting += answers
+
     @property
     def stalled(self) -> float:
         """Seconds of this attempt in which our own event loop was kept from its work."""
@@ -123,7 +128,7 @@ class Wire:
         if at is None or at > read or at < since - CLOCK_MOVED:
             at = read
         if self._poll is not None:
-            since = max(since, self._poll.since(at))
+            since = max(since, self._poll.floor)
         return Stamp(at, read, min(since, at))
 
     def clock_moved(self) -> bool:
