@@ -28,6 +28,8 @@ import aiohttp
 
 from benchmarks.measure import OTHERS, OURS, cpu_of, median, pin
 from benchmarks.table import Row
+from monitor.run.rounds import Watch
+from monitor.run.service import Service
 from tests.serving import free_port
 
 PEER = "blackbox_exporter"
@@ -271,18 +273,27 @@ def _ours(folder: Path, urls: list[str]) -> Iterator[Ours]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     path = folder / "log"
     with path.open("w") as log, _program(command, OURS, stderr=log, **pipes) as process:
-        yield Ours(process, path)
+        try:
+            yield Ours(process, path)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(10)
 
 
-async def _work(folder: Path, urls: list[str]) -> None:
-    """Run as many rounds as each line of the input says, and say when they are done."""
-    from monitor.ledger import Ledger
+def _work(folder: Path, urls: list[str]) -> None:
+    """Run the product, with rounds one after the other when the input says how many."""
     from monitor.model import Check, Config, Mode, Tls
-    from monitor.probe.client import Client
-    from monitor.probe.clock import now
     from monitor.run import app
-    from monitor.run.rounds import Watch
+    from monitor.run.address import Address
     from monitor.show import logs
+
+    class Driven(app.Service):
+        async def run(self) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(super().run())
+                await _driven(self)
+                self.stop()
 
     logs.configure("info", "logfmt", tuple, sys.stderr)
     tls = Tls(ca_file=str(folder / "ca.pem"))
@@ -291,42 +302,40 @@ async def _work(folder: Path, urls: list[str]) -> None:
         Check(f"page-{number}", Mode.WEB, f"host-{number}", url, tls=tls, interval=86_400.0)
         for number, url in enumerate(urls)
     )
-    poll = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
-    ledger = Ledger(Path(tempfile.mkdtemp(dir=folder)), now, 86_400.0)
-    async with Client(poll) as client, asyncio.TaskGroup() as tasks:
-        monitor = app._service(Config(checks, ()), client, poll, ledger, "")
-        watches = [monitor._watches[check.name] for check in checks]
-        tasks.create_task(monitor.run())
-        while not all(watch.waiting and watch.last for watch in watches):
-            await asyncio.sleep(0.1)
+    config = Config(checks, ())
+    app.Service = Driven  # type: ignore[misc]
+    data_dir = Path(tempfile.mkdtemp(dir=folder))
+    app.serve(config, lambda: config, app.Settings(Address("127.0.0.1", free_port()), data_dir))
 
-        async def rounds(watch: Watch, count: int) -> None:
-            for _ in range(count):
-                await monitor._round(watch, 0.0)
-                assert watch.last is not None
-                seen = watch.last.last
-                assert seen.verdict == "ok" and seen.status == 200, seen
 
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            async with asyncio.TaskGroup() as group:
-                for watch in watches:
-                    group.create_task(rounds(watch, int(line) // len(watches)))
-            # What waits for the ledger's thread belongs to these probes as well.
-            await asyncio.sleep(1.0)
-            print("done", flush=True)
-        monitor.stop()
-    ledger.close()
+async def _driven(service: Service) -> None:
+    """As many rounds as each line of the input says; the output says when they are done."""
+    watches = [*service._watches.values()]
+    while not all(watch.waiting and watch.last for watch in watches):
+        await asyncio.sleep(0.1)
+
+    async def rounds(watch: Watch, count: int) -> None:
+        for _ in range(count):
+            await service._round(watch, 0.0)
+            assert watch.last is not None
+            seen = watch.last.last
+            assert seen.verdict == "ok" and seen.status == 200, seen
+
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        async with asyncio.TaskGroup() as group:
+            for watch in watches:
+                group.create_task(rounds(watch, int(line) // len(watches)))
+        # What waits for the ledger's thread belongs to these probes as well.
+        await asyncio.sleep(1.0)
+        print("done", flush=True)
 
 
 def _process(role: str, folder: Path, *about: str) -> None:
     """The other processes of this benchmark begin here."""
-    from monitor.probe.wire import PollClock
-
     if role == "serve":
         asyncio.run(_serve(folder, *map(int, about)))
-    poll = PollClock()
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
-        runner.run(_work(folder, list(about)))
+    else:
+        _work(folder, list(about))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def parse(
     `read_file` is asked for the files of keys and certificates only.  A check that is as it was
     `before` is the same object.
     """
-    findings = Findings(known_keys())
+    findings = Findings(known_keys)
     for document in documents:
         for flaw in document.flaws:
             findings.error(Place(document, flaw.trail), flaw.message, flaw.line)

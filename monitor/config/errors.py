@@ -92,12 +92,12 @@ class Place:
 class Findings:
     """Collects the errors and warnings of one load; a place keeps its first error only.
 
-    A second error at the same place is nearly always a consequence of the first.  `known_keys` are
-    words that paths may spell out whatever they look like.
+    A second error at the same place is nearly always a consequence of the first.  `known_keys` tells
+    the words that paths may spell out whatever they look like; it is asked if there are findings.
     """
 
-    def __init__(self, known_keys: Iterable[str] = ()) -> None:
-        self._known = frozenset(known_keys)
+    def __init__(self, known_keys: Callable[[], frozenset[str]] = frozenset) -> None:
+        self._known = known_keys
         self._errors: dict[tuple[str, Trail], ConfigError] = {}
         self._warnings: list[ConfigError] = []
 
@@ -122,7 +122,7 @@ class Findings:
         return tuple(str(warning) for warning in sorted(self._warnings))
 
     def _located(self, place: Place, message: str, line: int | None = None) -> ConfigError:
-        path = dotted(place.trail, self._known)
+        path = dotted(place.trail, self._known())
         line = line or place.document.line_of(place.trail)
         return ConfigError(place.document.name, line, path, message)
 

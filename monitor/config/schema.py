@@ -149,6 +149,7 @@ def _resolved(nodes: list[dict[str, Any]], schema: dict[str, Any]) -> list[dict[
     return done
 
 
+@cache
 def known_keys() -> frozenset[str]:
     """Every key of every shape: words that are certainly no secrets."""
     schema = _raw_schema(shapes.FileShape)
