@@ -411,7 +411,7 @@ async def test_without_any_network_every_check_is_unknown_and_nothing_is_claimed
 def test_the_readme_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    listed = set(re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE))
+    listed = set(re.findall(r"^    ([\w-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
     readme = (ROOT / "README.md").read_text("utf-8")
     assert {"run", "outages", "schema"} <= listed
-    assert set(re.findall(r"^\| `monitor (\w+)", readme, re.MULTILINE)) == listed
+    assert set(re.findall(r"^\| `monitor ([\w-]+)", readme, re.MULTILINE)) == listed

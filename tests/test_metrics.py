@@ -658,6 +658,7 @@ def everything() -> Metrics:
     metrics = Metrics(
         "1.2.3",
         lambda: [view(chat, outages=(over,)), view(web, State.DOWN)],
+        notifications=lambda: {("ops", "opened", "delivered"): 1},
         clock=lambda: NOW,
     )
     for check in (chat, web):
