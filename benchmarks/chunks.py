@@ -24,7 +24,7 @@ from monitor.model import ChatExpect, Check, Expecting, Mode, Verdict
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
 from monitor.probe.poll import PollClock
-from monitor.run.service import _calm_garbage_collector
+from monitor.run.calm import settle_collector
 
 STREAMS = 30
 LONG = 64
@@ -151,7 +151,7 @@ def main() -> None:
     if who != "ours":
         asyncio.run(_peer(who, url))
         return
-    _calm_garbage_collector()  # as the service does
+    settle_collector()  # as the service does
     poll = PollClock()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
         runner.run(_ours(url, poll))
