@@ -233,6 +233,22 @@ def test_what_a_poll_reports_came_after_the_poll_before_began(
     assert before <= polling.poll.floor <= after
 
 
+def test_a_read_is_bounded_by_the_poll_that_reported_it_and_not_by_a_later_one(
+    polling: Polling,
+) -> None:
+    """A task hears of bytes one turn of the loop after they were read, and a poll later."""
+    wire = Wire(polling.poll)
+    polling.look(0)
+    wire.read_at = 0.0
+    floor = polling.poll.floor
+    wire.note_read(None)
+    assert wire.stamp().since == floor
+    polling.look(0)
+    polling.look(0)
+    assert polling.poll.floor > floor
+    assert wire.stamp().since == floor
+
+
 def test_a_poll_sleeps_as_long_as_it_may_where_nobody_waits_for_an_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
