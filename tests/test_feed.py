@@ -1,4 +1,4 @@
-"""The Atom feed: valid by the grammar of its RFC, read by a reader, stable over time."""
+"""The Atom feed: valid by what RFC 4287 demands, read by a reader, stable over time."""
 
 from __future__ import annotations
 
