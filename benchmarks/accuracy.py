@@ -222,7 +222,7 @@ class _Watched(Metrics):
         self.busy += last.seconds
         if last.verdict is not Verdict.OK or last.phases.first_token is None:
             self.seen.failed += 1
-        elif last.phases.doubtful:
+        elif "first_token" in last.phases.doubtful:
             self.seen.doubtful += 1
         else:
             exchange = self._exchanges[check.name]

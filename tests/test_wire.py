@@ -264,7 +264,7 @@ def test_a_poll_looks_up_every_now_and_then_while_somebody_waits(
     with contextlib.closing(Polling(monkeypatch, waiting=1)) as polling:
         before, _ = polling.look(timeout, wakes_in=5)
     assert polling.naps == [NAP] * 5
-    assert polling.poll.floor >= before + NAP, "it had slept for so long, and nothing had come"
+    assert polling.poll.floor > before, "nothing had come by the end of the fourth"
 
 
 def test_a_nap_does_not_make_a_timer_late(monkeypatch: pytest.MonkeyPatch) -> None:
