@@ -9,8 +9,6 @@ import random
 import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
 
@@ -25,25 +23,13 @@ from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
 from monitor.run.service import Service
+from monitor.run.settings import Settings
 from monitor.run.wanted import probed
 from monitor.show.metrics import Metrics
 from monitor.show.server import build_app
 from monitor.show.views import StateView
 
 log = logging.getLogger("monitor")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the command line decided."""
-
-    listen: Address
-    data_dir: Path
-    lifecycle: bool = False
-    config_path: Path | None = None
-    """The file to follow; None where there is none to reload (the demo)."""
-    revision: str = ""
-    """What this was built from, as the image's build was told."""
 
 
 def serve(config: Config, load: Callable[[], Config], settings: Settings) -> None:

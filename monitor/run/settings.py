@@ -1,0 +1,21 @@
+"""What the command line decided about a service; light enough for every command to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor.run.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line decided."""
+
+    listen: Address
+    data_dir: Path
+    lifecycle: bool = False
+    config_path: Path | None = None
+    """The file to follow; None where there is none to reload (the demo)."""
+    revision: str = ""
+    """What this was built from, as the image's build was told."""
