@@ -18,8 +18,8 @@ BOM = b"\xef\xbb\xbf"
 LIMIT = 512 * 1024
 """Bytes of one line or event; a probe asks for a few tokens."""
 PIECES = 1000
-"""Pieces in which a line is kept, and lines of which an event may be made: each takes memory of
-its own, forty times that of the byte that it may consist of."""
+"""Pieces in which a line or event is kept before they are joined: each takes memory of its own,
+forty times that of the byte that it may consist of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class SSE:
             if self._size > self._limit:
                 raise TooLargeError(f"an event of more than {self._limit} bytes")
             if len(self._data) > PIECES:
-                raise TooLargeError(f"an event of more than {PIECES} lines")
+                self._data = [b"\n".join(self._data)]
             if name == b"error":
                 self._name = "error"
         elif name == b"event":
