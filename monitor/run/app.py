@@ -21,6 +21,7 @@ from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.wire import PollClock
 from monitor.run.address import Address
+from monitor.run.hindsight import Hindsight
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
@@ -73,10 +74,12 @@ async def _serve(
         service = _service(config, client, poll, ledger, settings.revision)
         service.metrics.reloaded(True, now().wall)
         reloader = _reloader(config, load, settings, service)
+        hindsight = Hindsight(settings.data_dir)
         app = build_app(
             scrape=service.metrics.scrape,
             ready=lambda: service.ready,
             views=service.page,
+            past=lambda: hindsight.look(now().wall),
             reload=reloader.reload if settings.lifecycle and reloader else None,
             version=__version__,
         )

@@ -21,7 +21,8 @@ from aiohttp.typedefs import Handler
 
 from monitor.model import Moment
 from monitor.show.exposition import Format, choose
-from monitor.show.page import STYLE_HASH, PageCheck, render_page
+from monitor.show.page import SCRIPT_HASH, STYLE_HASH, PageCheck, Pages
+from monitor.show.past import Past
 
 log = logging.getLogger("monitor.http")
 
@@ -35,7 +36,8 @@ LARGEST_REQUEST = 1024
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src '{STYLE_HASH}'; img-src data:; "
+        f"default-src 'none'; style-src '{STYLE_HASH}'; script-src '{SCRIPT_HASH}'; "
+        "connect-src 'self'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -56,19 +58,17 @@ def build_app(
     ready: Callable[[], bool],
     views: Callable[[], Iterable[PageCheck]],
     version: str,
+    past: Callable[[], Past] = Past,
     healthy: Callable[[], bool] = lambda: True,
     reload: Reload | None = None,
     now: Callable[[], Moment] = lambda: Moment(time.time(), time.monotonic()),
 ) -> web.Application:
-    """The application; `views` is called in worker threads and must only read.
+    """The application; `views` and `past` are called in worker threads and must only read.
 
     `reload` is None where the lifecycle is not enabled.
     """
 
-    def page() -> bytes:
-        return render_page(views(), now(), version).encode()
-
-    site = _Site(scrape, page, ready, healthy, reload)
+    site = _Site(scrape, Pages(views, past, now, version), ready, healthy, reload)
     _hide_library_version()
     log.addFilter(_is_worth_logging)
     app = web.Application(
@@ -79,7 +79,9 @@ def build_app(
     app.on_response_prepare.append(_harden)
     app.add_routes(
         [
-            web.get("/", site.page),
+            web.get("/", site.overview),
+            web.get("/checks/{name}", site.check),
+            web.get("/outages/{id}", site.outage),
             web.get("/metrics", site.metrics),
             web.get("/-/healthy", site.is_healthy),
             web.get("/-/ready", site.is_ready),
@@ -95,13 +97,13 @@ class _Site:
     def __init__(
         self,
         scrape: Callable[[Format], Steps],
-        page: Callable[[], bytes],
+        pages: Pages,
         ready: Callable[[], bool],
         healthy: Callable[[], bool],
         reload: Reload | None,
     ) -> None:
         self._scrape = scrape
-        self._page = page
+        self._pages = pages
         self._ready = ready
         self._healthy = healthy
         self._reload = reload
@@ -122,12 +124,34 @@ class _Site:
         await response.write_eof()
         return response
 
-    async def page(self, request: web.Request) -> web.StreamResponse:
-        body = await self._shared.run("page", lambda: asyncio.to_thread(self._page))
+    async def overview(self, request: web.Request) -> web.StreamResponse:
+        return await self._page(request, self._pages.overview)
+
+    async def check(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        return await self._page(request, lambda: self._pages.check(name), "check")
+
+    async def outage(self, request: web.Request) -> web.StreamResponse:
+        id = request.match_info["id"]
+        return await self._page(request, lambda: self._pages.outage(id), "outage")
+
+    async def _page(
+        self, request: web.Request, render: Callable[[], str | None], kind: str = ""
+    ) -> web.StreamResponse:
+        """The page that `render` gives; where it gives none, that there is no such `kind`."""
+
+        def rendered() -> tuple[bytes, int]:
+            page = render()
+            return (page or self._pages.missing(kind)).encode(), 404 if page is None else 200
+
+        key = f"page {request.path}"
+        body, status = await self._shared.run(key, lambda: asyncio.to_thread(rendered))
         headers = {"Content-Type": "text/html; charset=utf-8", **_VARY}
         if takes_gzip(request.headers.get("Accept-Encoding", "")):
-            return await self._packed("page", [body], headers)
-        return web.Response(body=body, headers=headers)
+            response = await self._packed(key, [body], headers)
+            response.set_status(status)
+            return response
+        return web.Response(body=body, status=status, headers=headers)
 
     async def _packed(
         self, what: Format | str, pieces: Iterable[bytes], headers: dict[str, str]
