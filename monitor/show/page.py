@@ -20,8 +20,8 @@ from monitor.show.views import PageCheck
 
 __all__ = ["COLOURS", "SCRIPT_HASH", "STYLE_HASH", "PageCheck", "Pages"]
 
-PAST_OUTAGES = 15
-"""On the first page; those of a check are all on its page."""
+OUTAGES_SHOWN = 15
+"""Open ones, and past ones, on the first page; those of a check are all on its page."""
 
 
 class Pages:
@@ -47,6 +47,7 @@ class Pages:
         memories = self._memories(watched, past)
         states = [(name, found.view.state) for name, found in watched.items()]
         outages = [one for one in incidents.known(watched, past) if one.check in watched]
+        ongoing = [one for one in outages if not one.ended]
         closed = [one for one in outages if one.ended]
         return self._document(
             "overview.html",
@@ -56,9 +57,10 @@ class Pages:
             tone=tone([state for _, state in states]),
             troubles=troubles(states) if len(states) > 1 else [],
             groups=groups([(found, memories[name]) for name, found in watched.items()], now),
-            ongoing=incidents.rows((one for one in outages if not one.ended), watched, now),
-            outages=incidents.rows(closed[:PAST_OUTAGES], watched, now),
-            more=max(0, len(closed) - PAST_OUTAGES),
+            ongoing=incidents.rows(ongoing[:OUTAGES_SHOWN], watched, now),
+            more_ongoing=max(0, len(ongoing) - OUTAGES_SHOWN),
+            outages=incidents.rows(closed[:OUTAGES_SHOWN], watched, now),
+            more=max(0, len(closed) - OUTAGES_SHOWN),
             state_words=words.STATES,
         )
 
@@ -141,7 +143,7 @@ class Pages:
             at=when(now.wall),
             clock=round(now.wall, 1),
             first_day=first_day(_at(past, now)).isoformat(),
-            stale=when(past.at) if past.trouble else None,
+            stale=past.trouble is not None,
             version=self._version,
             **shown,
         )

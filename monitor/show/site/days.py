@@ -17,13 +17,15 @@ from monitor.show.past import DAYS, HOUR24, PastDay, Share, share
 
 HEIGHT = 32
 """Units of a bar; its width is one unit."""
-LEAST = 7
+LEAST = 11
 """Units of the shortest trouble: two minutes of a day are to be seen."""
 NEGLIGIBLE = 0.01
 """Share of a day that nobody misses: a restart is no hole."""
 NAMED = 3
 """Days of trouble that a label names; all are told by the bars themselves and the check's page."""
 
+# Ninety days of a thousand checks: a name of this module is cheaper than one of an enum.
+_UP, _UNKNOWN = State.UP, State.UNKNOWN
 _TROUBLE = (State.DOWN, State.DEGRADED, State.LIMITED, State.MAINTENANCE)
 _DRAWN = (*_TROUBLE, State.UP)
 
@@ -72,8 +74,8 @@ def bars(days: Sequence[PastDay], at: float) -> Bars:
         if not 0 <= place < DAYS:
             continue
         length = today if place == DAYS - 1 else HOUR24
-        stacks[place] = stack = _stack(day.seconds, length)
-        if stack != _ALL_UP:
+        stack = stacks[place] = _stack(day.seconds, length)
+        if stack is not _ALL_UP:
             notes.append(_note(place, day.seconds, length))
             for state, _, _ in stack:
                 troubles.setdefault(state, []).append(place)
@@ -126,24 +128,32 @@ _ALL_UP: _Stack = ((State.UP, 0, HEIGHT),)
 
 def _stack(seconds: Mapping[State, float], length: float) -> _Stack:
     """One day: trouble at the bottom, then what was up; the rest, unknown, is left out."""
-    up = seconds.get(State.UP, 0.0)
-    if up >= length * (1 - NEGLIGIBLE) and not any(seconds.get(state) for state in _TROUBLE):
+    up = trouble = 0.0
+    for state, lasted in seconds.items():
+        if state is _UP:
+            up = lasted
+        elif state is not _UNKNOWN:
+            trouble += lasted
+    length = max(length, 1.0)
+    if not trouble and up >= length * (1 - NEGLIGIBLE):
         return _ALL_UP
-    shares = tuple(round(HEIGHT * seconds.get(state, 0.0) / max(length, 1.0)) for state in _TROUBLE)
-    seen = tuple(seconds.get(state, 0.0) > 0 for state in _TROUBLE)
-    known = sum(seconds.get(state, 0.0) for state in _DRAWN) / max(length, 1.0)
-    top = HEIGHT if known >= 1 - NEGLIGIBLE else round(HEIGHT * known)
-    return _piled(shares, seen, max(top, 1) if known > 0 else 0, up > 0)
+    lasting = [seconds.get(state, 0.0) for state in _TROUBLE]
+    known = (up + trouble) / length
+    top = HEIGHT if known >= 1 - NEGLIGIBLE else max(round(HEIGHT * known), known > 0)
+    return _piled(tuple(_units(lasted / length) for lasted in lasting), top, up > 0)
+
+
+def _units(share: float) -> int:
+    return max(round(HEIGHT * share), LEAST) if share > 0 else 0
 
 
 @lru_cache(maxsize=4096)
-def _piled(shares: tuple[int, ...], seen: tuple[bool, ...], top: int, up: bool) -> _Stack:
+def _piled(troubles: tuple[int, ...], top: int, up: bool) -> _Stack:
+    """What comes first takes its place, the rest has what is left."""
     pile: list[tuple[State, int, int]] = []
     bottom = HEIGHT
-    for state, units, there in zip(_TROUBLE, shares, seen, strict=True):
-        # One below the other: what comes first takes its place, the rest has what is left.
-        units = min(max(units, LEAST), bottom) if there else 0
-        if units:
+    for state, wanted in zip(_TROUBLE, troubles, strict=True):
+        if units := min(wanted, bottom):
             pile.append((state, bottom - units, bottom))
             bottom -= units
     if up and bottom > HEIGHT - top:
@@ -169,9 +179,9 @@ def _paths(stacks: Sequence[_Stack]) -> tuple[tuple[State, str], ...]:
 
 
 def _note(place: int, seconds: Mapping[State, float], length: float) -> str:
-    figures = (round(seconds.get(state, 0.0)) for state in _TROUBLE)
-    known = int(100 * share(seconds, max(length, 1.0)).coverage)
-    return ".".join(map(str, (place, *figures, known)))
+    down, degraded, limited, planned = (seconds.get(state, 0.0) for state in _TROUBLE)
+    known = min(1.0, (seconds.get(_UP, 0.0) + down + degraded) / max(length, 1.0))
+    return f"{place}.{down:.0f}.{degraded:.0f}.{limited:.0f}.{planned:.0f}.{int(100 * known)}"
 
 
 def _holes(stacks: Sequence[_Stack]) -> Iterator[str]:

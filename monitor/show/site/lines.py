@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from monitor.show import words
 from monitor.show.past import SLOTS, Latency
 
-HEIGHT = 32
+HEIGHT = 64
 """Units of the picture; its width is `SLOTS - 1`."""
 
 
@@ -18,8 +19,6 @@ class Line:
 
     path: str
     """The line; it breaks where nothing was answered."""
-    area: str
-    """What lies under it."""
     p50: str
     p95: str
     top: str
@@ -32,21 +31,15 @@ def line(latency: Latency) -> Line | None:
     if not seen:
         return None
     top = max(seen) * 1.1 or 1.0
-    heights = [None if v is None else round(HEIGHT * (1 - v / top), 1) for v in latency.slots]
-    path, area = [], []
-    for begin, stretch in _stretches(heights):
-        path.append(_drawn(begin, stretch))
-        last = begin + max(len(stretch) - 1, 0.5)
-        area.append(f"{_drawn(begin, stretch)}L{last:g} {HEIGHT}H{begin}z")
-    return Line(
-        "".join(path), "".join(area), words.latency(latency.p50), words.latency(latency.p95),
-        words.latency(top),
-    )  # fmt: skip
+    heights = [None if v is None else round(HEIGHT * (1 - v / top)) for v in latency.slots]
+    path = "".join(_drawn(begin, stretch) for begin, stretch in _stretches(heights))
+    p50, p95 = words.latency(latency.p50), words.latency(latency.p95)
+    return Line(path, p50, p95, words.latency(top))
 
 
-def _stretches(heights: Sequence[float | None]) -> list[tuple[int, list[float]]]:
+def _stretches(heights: Sequence[int | None]) -> list[tuple[int, list[int]]]:
     """Values that follow each other without a hole, each with the place of its first."""
-    found: list[tuple[int, list[float]]] = []
+    found: list[tuple[int, list[int]]] = []
     hole = True
     for place, height in enumerate(heights):
         if height is not None:
@@ -57,10 +50,10 @@ def _stretches(heights: Sequence[float | None]) -> list[tuple[int, list[float]]]
     return found
 
 
-def _drawn(begin: int, stretch: Sequence[float]) -> str:
-    if len(stretch) == 1:
+def _drawn(begin: int, heights: Sequence[int]) -> str:
+    if len(heights) == 1:
         # A single half-hour is a dash, or nobody would see it.
-        at = min(begin, SLOTS - 1.5)
-        return f"M{at:g} {stretch[0]:g}h.5"
-    points = " ".join(f"{begin + step} {height:g}" for step, height in enumerate(stretch))
-    return f"M{points}"
+        return f"M{min(begin, SLOTS - 1.5):g} {heights[0]}h.5"
+    # Steps from point to point are shorter to write than places.
+    steps = (later - height for height, later in pairwise(heights))
+    return f"M{begin} {heights[0]}l" + " ".join(f"1 {step}" for step in steps).replace(" -", "-")

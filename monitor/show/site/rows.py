@@ -90,8 +90,6 @@ def memory(past: CheckPast, at: float) -> Memory:
 
 
 def _uptime(over: str, of: Share) -> Uptime:
-    if of.uptime is None:
-        return Uptime(over, uptime(of), "nothing known", True)
     return Uptime(over, uptime(of), f"known {words.coverage(of.coverage)}", of.coverage < FAINT)
 
 
