@@ -154,7 +154,10 @@ def history(rng: random.Random, days: int = DAYS, badness: float = 0.08) -> Chec
     slots = tuple(base * rng.uniform(0.85, 1.35) for _ in range(SLOTS))
     latency = Latency(slots, sorted(slots)[SLOTS // 2], max(slots) * 1.2)
     return CheckPast(
-        tuple(found), {State.UP: HOUR24 - 60}, {State.UP: 7 * HOUR24 - 3000, State.DOWN: 700}, latency
+        tuple(found),
+        {State.UP: HOUR24 - 60},
+        {State.UP: 7 * HOUR24 - 3000, State.DOWN: 700},
+        latency,
     )
 
 
@@ -195,9 +198,13 @@ def troubled() -> Scene:
     for one in (deepseek, reasoner):
         of = pasts[one.labels3]
         today = day(0, {State.UP: 48_000.0, State.DOWN: 2_500.0}, 840, 44)
-        pasts[one.labels3] = replace(of, days=(*of.days[:-1], today), last_24h={State.UP: 83_800, State.DOWN: 2_500})
+        pasts[one.labels3] = replace(
+            of, days=(*of.days[:-1], today), last_24h={State.UP: 83_800, State.DOWN: 2_500}
+        )
     gemini_past = pasts[gemini.labels3]
-    pasts[gemini.labels3] = replace(gemini_past, days=gemini_past.days[-12:], last_7d={State.UP: 260_000.0})
+    pasts[gemini.labels3] = replace(
+        gemini_past, days=gemini_past.days[-12:], last_7d={State.UP: 260_000.0}
+    )
     return Scene(
         [
             seen(deepseek, State.DOWN, Reason.OVERLOADED, 2_530, (now_down[0],), claim),
@@ -241,7 +248,9 @@ def many(count: int, badness: float = 0.08) -> Scene:
     """`count` checks in groups of ten, each with ninety days, one in forty down."""
     rng = random.Random(7)
     checks = [
-        chat_check(name=f"endpoint-{n:04}", provider=f"provider-{n // 10:03}", model=f"model-{n % 7}")
+        chat_check(
+            name=f"endpoint-{n:04}", provider=f"provider-{n // 10:03}", model=f"model-{n % 7}"
+        )
         for n in range(count)
     ]
     known = {one.labels3: history(rng, badness=badness) for one in checks}

@@ -6,16 +6,9 @@ import asyncio
 import contextlib
 import gzip
 import logging
-import re
 import threading
-from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from dataclasses import replace
-from hashlib import sha256
-from html import escape
-from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,53 +16,25 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.model import (
-    Attempt,
-    Check,
-    Mode,
-    Moment,
-    Outage,
-    Phases,
-    Reason,
-    State,
-    Verdict,
-)
-from monitor.show import words
+from monitor.model import Attempt, Moment, Phases, State, Verdict
 from monitor.show.exposition import Format
 from monitor.show.metrics import Metrics
-from monitor.show.page import COLOURS, STYLE, PageCheck, headline, render_page
+from monitor.show.page import PageCheck
 from monitor.show.server import HEADERS, Shared, build_app, takes_gzip
 from monitor.show.views import StateView
-from tests.making import chat_check, web_check
+from tests.making import chat_check
 
 NOW = Moment(1_800_000_000.0, 5_000_000.0)
-HOSTILE = "<script>alert(1)</script>\"'>\u202ecod.exe\x1b[2J"
-PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/no/such/page"]
+PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/checks/c", "/checks/none", "/no/such/page"]
 
 
 def ago(seconds: float) -> Moment:
     return NOW.plus(-seconds)
 
 
-def attempt(verdict: Verdict = Verdict.OK, reason: Reason | None = None, **more: Any) -> Attempt:
-    phases = more.pop("phases", Phases(first_token=0.412))
-    return Attempt("c", ago(13.24), ago(12), verdict, reason, phases=phases, **more)
-
-
-def outage(**more: Any) -> Outage:
-    begun = Outage("a1", "c", "p", "m-1", ago(7200), ago(7188), Reason.CONNECT, "refused")
-    return replace(begun, **more)
-
-
-def seen(
-    state: State = State.UP,
-    last: Attempt | None = None,
-    check: Check | None = None,
-    seconds: dict[State, float] | None = None,
-    outages: tuple[Outage, ...] = (),
-) -> PageCheck:
-    booked = {State.UP: 86400.0} if seconds is None else seconds
-    return PageCheck(StateView(check or chat_check(), state, ago(3700), booked, outages), last)
+def seen() -> PageCheck:
+    last = Attempt("c", ago(13.24), ago(12), Verdict.OK, phases=Phases(first_token=0.412))
+    return PageCheck(StateView(chat_check(), State.UP, ago(3700), {State.UP: 86400.0}), last)
 
 
 @contextlib.asynccontextmanager
@@ -78,7 +43,7 @@ async def site(**changes: Any) -> AsyncIterator[TestClient[Any, Any]]:
     told: dict[str, Any] = {
         "scrape": Metrics("1.2.3").scrape,
         "ready": lambda: True,
-        "views": lambda: [seen(last=attempt())],
+        "views": lambda: [seen()],
         "version": "1.2.3",
         "now": lambda: NOW,
     }

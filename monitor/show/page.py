@@ -94,11 +94,12 @@ class Pages:
         if found is None:
             return None
         shown = incidents.row(found, watched, now)
+        verb = "was" if found.ended else "has been"
         return self._document(
             "outage.html",
             past,
             now,
-            headline=f"{found.check} {'was' if found.ended else 'has been'} down for {shown.length}",
+            headline=f"{found.check} {verb} down for {shown.length}",
             tone="unknown" if found.ended else "down",
             outage=shown,
             finding=incidents.finding(found, watched),

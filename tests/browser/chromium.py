@@ -144,6 +144,7 @@ async def tab(profile: Path) -> AsyncIterator[Tab]:
                 listening = group.create_task(opened.listen())
                 for domain in ("Page", "Log", "Runtime", "Network"):
                     await opened.call(f"{domain}.enable")
+                await opened.call("Emulation.setFocusEmulationEnabled", enabled=True)
                 try:
                     yield opened
                 finally:

@@ -171,7 +171,7 @@ def when(wall: float) -> When:
 
 
 def _told_by(claim: Claim, state: State) -> Told:
-    text = claim.state.replace("_", " ")
+    text = words.printable(claim.state.replace("_", " "))
     fine = claim.state == "operational"
     agrees = fine is (state not in {State.DOWN, State.DEGRADED}) or claim.state == "unknown"
     return Told(text, when(claim.at), agrees)
@@ -200,7 +200,7 @@ def asked(found: PageCheck) -> Asked | None:
         ("First token", _measured(last.phases.first_token)),
         ("Whole answer", _measured(last.seconds if _answered(last) else None)),
         ("HTTP status", str(last.status) if last.status is not None else None),
-        ("Answered by", last.model),
+        ("Answered by", None if private else last.model),
         ("Request id", None if private else last.request_id),
     ]
     evidence = None if private or not last.evidence else words.printable(last.evidence)
