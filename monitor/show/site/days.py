@@ -5,7 +5,7 @@ Nothing known leaves a hole, through which the grey ground shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -24,10 +24,9 @@ NEGLIGIBLE = 0.01
 NAMED = 3
 """Days of trouble that a label names; all are told by the bars themselves and the check's page."""
 
-# Ninety days of a thousand checks: a name of this module is cheaper than one of an enum.
-_UP, _UNKNOWN = State.UP, State.UNKNOWN
-_TROUBLE = (State.DOWN, State.DEGRADED, State.LIMITED, State.MAINTENANCE)
-_DRAWN = (*_TROUBLE, State.UP)
+_DRAWN = (State.DOWN, State.DEGRADED, State.LIMITED, State.MAINTENANCE, State.UP)
+_TROUBLE = _DRAWN[:-1]
+_UP, _UNKNOWN = State.UP, State.UNKNOWN  # a name of this module is cheaper than one of an enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +64,37 @@ def first_day(at: float) -> date:
 
 def bars(days: Sequence[PastDay], at: float) -> Bars:
     """The bars of `days` as they were known at Unix time `at`."""
-    first, today = first_day(at).toordinal(), at % HOUR24
+    first, today = first_day(at), at % HOUR24
+    places = _places(first)
     stacks: list[_Stack] = [()] * DAYS
     notes = []
     troubles: dict[State, list[int]] = {}
     for day in days:
-        place = date.fromisoformat(day.day).toordinal() - first
-        if not 0 <= place < DAYS:
+        place = places.get(day.day, DAYS)
+        if place == DAYS:
             continue
         length = today if place == DAYS - 1 else HOUR24
-        stack = stacks[place] = _stack(day.seconds, length)
-        if stack is not _ALL_UP:
-            notes.append(_note(place, day.seconds, length))
-            for state, _, _ in stack:
-                troubles.setdefault(state, []).append(place)
-    notes.extend(_holes(stacks))
-    return Bars(_paths(stacks), _label(days, troubles, first), " ".join(notes))
+        if _simply_up(day.seconds, length):
+            stacks[place] = _ALL_UP
+            continue
+        lasted = [day.seconds.get(state, 0.0) for state in _DRAWN]
+        stacks[place] = stack = _stack(lasted, max(length, 1.0))
+        notes.append(_note(place, lasted, max(length, 1.0)))
+        for state, _, _ in stack:
+            troubles.setdefault(state, []).append(place)
+    runs = _runs(stacks)
+    notes.extend(f"{begin}-{begin + wide - 1}" for stack, begin, wide in runs if not stack)
+    return Bars(_paths(runs), _label(days, troubles, _names(first)), " ".join(notes))
+
+
+@lru_cache(maxsize=2)
+def _places(first: date) -> dict[str, int]:
+    return {(first + timedelta(days=place)).isoformat(): place for place in range(DAYS)}
+
+
+@lru_cache(maxsize=2)
+def _names(first: date) -> list[str]:
+    return [words.day(first + timedelta(days=place)) for place in range(DAYS)]
 
 
 def day_rows(days: Iterable[PastDay], at: float) -> list[DayRow]:
@@ -126,21 +140,23 @@ _Stack = tuple[tuple[State, int, int], ...]
 _ALL_UP: _Stack = ((State.UP, 0, HEIGHT),)
 
 
-def _stack(seconds: Mapping[State, float], length: float) -> _Stack:
-    """One day: trouble at the bottom, then what was up; the rest, unknown, is left out."""
-    up = trouble = 0.0
+def _simply_up(seconds: Mapping[State, float], length: float) -> bool:
+    """Nearly all of ninety days of a thousand checks: to compare is cheaper than to look up."""
+    up = 0.0
     for state, lasted in seconds.items():
         if state is _UP:
             up = lasted
-        elif state is not _UNKNOWN:
-            trouble += lasted
-    length = max(length, 1.0)
-    if not trouble and up >= length * (1 - NEGLIGIBLE):
-        return _ALL_UP
-    lasting = [seconds.get(state, 0.0) for state in _TROUBLE]
-    known = (up + trouble) / length
+        elif state is not _UNKNOWN and lasted:
+            return False
+    return up >= length * (1 - NEGLIGIBLE)
+
+
+def _stack(lasted: Sequence[float], length: float) -> _Stack:
+    """One day by its seconds of `_DRAWN`; the rest, unknown, is left out."""
+    *troubles, up = lasted
+    known = sum(lasted) / length
     top = HEIGHT if known >= 1 - NEGLIGIBLE else max(round(HEIGHT * known), known > 0)
-    return _piled(tuple(_units(lasted / length) for lasted in lasting), top, up > 0)
+    return _piled(tuple([_units(trouble / length) for trouble in troubles]), top, up > 0)
 
 
 def _units(share: float) -> int:
@@ -161,50 +177,52 @@ def _piled(troubles: tuple[int, ...], top: int, up: bool) -> _Stack:
     return tuple(pile)
 
 
-def _paths(stacks: Sequence[_Stack]) -> tuple[tuple[State, str], ...]:
-    """Days alike that follow each other are one rectangle; a mask cuts it into bars."""
+_Run = tuple[_Stack, int, int]
+"""Days alike that follow each other: the first one's place, and how many they are."""
+
+
+def _runs(stacks: Sequence[_Stack]) -> list[_Run]:
+    runs, place = [], 0
+    for stack, those in groupby(stacks):
+        wide = len(list(those))
+        runs.append((stack, place, wide))
+        place += wide
+    return runs
+
+
+def _paths(runs: Iterable[_Run]) -> tuple[tuple[State, str], ...]:
+    """A run is one rectangle, which the page cuts into bars."""
     drawn: dict[State, list[str]] = {}
-    place = 0
-    while place < DAYS:
-        stack, begin = stacks[place], place
-        while place < DAYS and stacks[place] == stack:
-            place += 1
+    for stack, begin, wide in runs:
         for state, top, bottom in stack:
-            wide, high = place - begin, bottom - top
-            drawn.setdefault(state, []).append(f"M{begin} {top}h{wide}v{high}h-{wide}z")
+            rectangle = f"M{begin} {top}h{wide}v{bottom - top}h-{wide}z"
+            drawn.setdefault(state, []).append(rectangle)
     return tuple((state, "".join(drawn[state])) for state in _DRAWN if state in drawn)
 
 
 # -------------------------------------------------------------------------------------- telling
 
 
-def _note(place: int, seconds: Mapping[State, float], length: float) -> str:
-    down, degraded, limited, planned = (seconds.get(state, 0.0) for state in _TROUBLE)
-    known = min(1.0, (seconds.get(_UP, 0.0) + down + degraded) / max(length, 1.0))
+def _note(place: int, lasted: Sequence[float], length: float) -> str:
+    down, degraded, limited, planned, up = lasted
+    known = min(1.0, (up + down + degraded) / length)
     return f"{place}.{down:.0f}.{degraded:.0f}.{limited:.0f}.{planned:.0f}.{int(100 * known)}"
 
 
-def _holes(stacks: Sequence[_Stack]) -> Iterator[str]:
-    place = 0
-    for empty, those in groupby(stacks, key=lambda stack: not stack):
-        begin, place = place, place + len(list(those))
-        if empty:
-            yield f"{begin}-{place - 1}"
-
-
-def _label(days: Sequence[PastDay], troubles: Mapping[State, Sequence[int]], first: int) -> str:
+def _label(
+    days: Sequence[PastDay], troubles: Mapping[State, Sequence[int]], names: Sequence[str]
+) -> str:
     if not days:
         return f"Nothing is known of the last {DAYS} days"
     told = [
-        _on_days(state, troubles[state], first)
+        _on_days(state, [names[place] for place in sorted(troubles[state], reverse=True)])
         for state in (State.DOWN, State.DEGRADED)
         if state in troubles
     ]
     return f"Last {DAYS} days: {'; '.join(told) or 'neither down nor degraded while watched'}"
 
 
-def _on_days(state: State, places: Sequence[int], first: int) -> str:
-    newest = sorted(places, reverse=True)
-    named = ", ".join(words.day(date.fromordinal(first + place)) for place in newest[:NAMED])
-    more = f" and {len(newest) - NAMED} more" if len(newest) > NAMED else ""
-    return f"{state} on {len(newest)} day{'s' if len(newest) > 1 else ''} ({named}{more})"
+def _on_days(state: State, names: Sequence[str]) -> str:
+    named = ", ".join(names[:NAMED])
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{state} on {len(names)} day{'s' if len(names) > 1 else ''} ({named}{more})"
