@@ -264,6 +264,11 @@ def test_the_shortest_trouble_is_seen_and_what_is_unknown_is_a_hole() -> None:
     assert found == {DOWN: "M86 21h1v11h-1z", UP: "M86 16h1v5h-1z"}
 
 
+def test_the_first_minute_of_the_first_day_is_seen() -> None:
+    assert drawn(day(0, {UP: 60.0})) == {UP: "M89 27h1v5h-1z"}
+    assert drawn(day(0, {UP: 60.0, DOWN: 9.0})) == {DOWN: "M89 21h1v11h-1z", UP: "M89 16h1v5h-1z"}
+
+
 def test_troubles_of_all_kinds_fit_into_one_day() -> None:
     found = drawn(day(3, {state: 100.0 for state in State if state is not UP} | {UP: 86_000.0}))
     heights = [int(v) for path in found.values() for v in re.findall(r"v(\d+)", path)]
@@ -315,7 +320,7 @@ def slots(**values: float) -> Latency:
 
 def test_the_line_breaks_where_nothing_was_answered() -> None:
     found = lines.line(slots(at0=1.0, at1=0.5, at5=1.0, at47=1.0))
-    assert found and found.path == "M0 6l1 29M5 6h.5M46.5 6h.5"
+    assert found and found.path == "M0 6l1 29M5 6h1.5M45.5 6h1.5"
     assert (found.p50, found.p95, found.top) == ("500 ms", "1.00 s", "1.10 s")
 
 

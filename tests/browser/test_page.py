@@ -198,7 +198,7 @@ async def test_pointing_at_a_bar_tells_its_day(chromium: Path) -> None:
 
 async def test_touching_a_bar_tells_its_day_and_the_page_stays(chromium: Path) -> None:
     async with opened(chromium, scenes.troubled()) as (site, reader):
-        await reader.open(site.url(), width=PHONE)
+        await reader.open(site.url(), width=PHONE, height=844, dark=True, ratio=2)
         x, y, wide, high = await reader.run(BOX.format("deepseek-chat"))
         spot = [{"x": x + wide - 1, "y": y + high / 2}]
         await reader.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=spot)
@@ -209,6 +209,7 @@ async def test_touching_a_bar_tells_its_day_and_the_page_stays(chromium: Path) -
             "(() => { const b = document.getElementById('tip').getBoundingClientRect(); return [b.left, b.right] })()"
         )
         assert left >= 0 and right <= PHONE
+        await reader.picture(PICTURES / "phone.png", whole=False)
 
 
 async def test_the_arrow_keys_walk_through_the_days(chromium: Path) -> None:

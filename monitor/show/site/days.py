@@ -19,6 +19,8 @@ HEIGHT = 32
 """Units of a bar; its width is one unit."""
 LEAST = 11
 """Units of the shortest trouble: two minutes of a day are to be seen."""
+LEAST_UP = 5
+"""Units of the shortest good news: the first minutes of the first day."""
 NEGLIGIBLE = 0.01
 """Share of a day that nobody misses: a restart is no hole."""
 NAMED = 3
@@ -155,7 +157,7 @@ def _stack(lasted: Sequence[float], length: float) -> _Stack:
     """One day by its seconds of `_DRAWN`; the rest, unknown, is left out."""
     *troubles, up = lasted
     known = sum(lasted) / length
-    top = HEIGHT if known >= 1 - NEGLIGIBLE else max(round(HEIGHT * known), known > 0)
+    top = HEIGHT if known >= 1 - NEGLIGIBLE else round(HEIGHT * known)
     return _piled(tuple([_units(trouble / length) for trouble in troubles]), top, up > 0)
 
 
@@ -172,8 +174,8 @@ def _piled(troubles: tuple[int, ...], top: int, up: bool) -> _Stack:
         if units := min(wanted, bottom):
             pile.append((state, bottom - units, bottom))
             bottom -= units
-    if up and bottom > HEIGHT - top:
-        pile.append((State.UP, HEIGHT - top, bottom))
+    if up and bottom:
+        pile.append((State.UP, min(HEIGHT - top, max(bottom - LEAST_UP, 0)), bottom))
     return tuple(pile)
 
 

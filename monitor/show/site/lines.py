@@ -53,7 +53,7 @@ def _stretches(heights: Sequence[int | None]) -> list[tuple[int, list[int]]]:
 def _drawn(begin: int, heights: Sequence[int]) -> str:
     if len(heights) == 1:
         # A single half-hour is a dash, or nobody would see it.
-        return f"M{min(begin, SLOTS - 1.5):g} {heights[0]}h.5"
+        return f"M{min(begin, SLOTS - 2.5):g} {heights[0]}h1.5"
     # Steps from point to point are shorter to write than places.
     steps = (later - height for height, later in pairwise(heights))
     return f"M{begin} {heights[0]}l" + " ".join(f"1 {step}" for step in steps).replace(" -", "-")
