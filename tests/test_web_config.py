@@ -590,7 +590,9 @@ async def test_a_bad_file_changes_nothing_and_is_told_once(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with site(written(home, f"{tls_only(TLS)}\n{users(ada=HASH)}")) as (rules, url):
-        file = written(home, "tls_server_config: {cert_fil: x}\nbasic_auth_users: {ada: plain-word}")
+        file = written(
+            home, "tls_server_config: {cert_fil: x}\nbasic_auth_users: {ada: plain-word}"
+        )
         for _ in range(3):
             await rules.look()
         assert await status(url, trusting(home), **auth()) == 200
