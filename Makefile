@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo run test test-dashboards test-real image-test mutants chaos fuzz sbom audit bench bench-detection fmt lock clean
+.PHONY: demo run test test-dashboards test-page test-real image-test mutants chaos fuzz sbom audit bench bench-detection fmt lock clean
 
 demo: $(VENV)/run.stamp ## the product on simulated providers: no key, no internet
 	$(BIN)/monitor demo
@@ -20,6 +20,10 @@ test: $(VENV)/dev.stamp ## lint, types and tests
 
 test-dashboards: $(VENV)/dev.stamp ## every panel against the product and a real Prometheus; ninety days
 	$(BIN)/python -m pytest -m real -s tests/dashboards
+
+test-page: $(VENV)/dev.stamp ## the pages in a real Chromium, with axe-core; pictures in build/pages
+	-npm install --silent --no-save --prefix build/axe axe-core@4
+	$(BIN)/python -m pytest -m real tests/browser
 
 test-real: $(VENV)/dev.stamp ## against a real model and a real Prometheus; skips, saying why
 	$(BIN)/python -m pytest -m real -s tests/real

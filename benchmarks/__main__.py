@@ -21,6 +21,7 @@ BENCHMARKS = {
     "chunks": "CPU per streamed chunk, beside the openai SDK, httpx and latenzy",
     "probes": "CPU per whole web probe, beside blackbox_exporter",
     "scrape": "what /metrics costs, beside prometheus_client",
+    "page": "what the status page costs: CPU and bytes",
     "schedule": "10,000 checks on one core",
     "startup": "imports, idle memory, validate, readiness, reload",
     "ledger": "what the ledger costs the event loop",

@@ -62,7 +62,7 @@ class Run:
     gap: int
     """Milliseconds between two chunks."""
     rounds: int
-    """How many answers of each check count, after a first one."""
+    """How many answers of each check count, once all are at it."""
     length: float = 4.0
     """Seconds that each answer takes."""
     idle: int = 0
@@ -81,7 +81,8 @@ class Run:
     def model(self, draw: random.Random) -> str:
         """A script for the endpoint: the first token at a random moment, chunks up to `length`."""
         first = round(draw.uniform(0.125, 0.75) * self.length * 1000)
-        return f"n{(round(self.length * 1000) - first) // self.gap}-f{first}-g{self.gap}"
+        chunks = round((self.length * 1000 - first) / self.gap) + 1
+        return f"n{chunks}-f{first}-g{self.gap}"
 
 
 @dataclass(slots=True)
@@ -221,7 +222,7 @@ class _Watched(Metrics):
         self.busy += last.seconds
         if last.verdict is not Verdict.OK or last.phases.first_token is None:
             self.seen.failed += 1
-        elif last.phases.doubtful:
+        elif "first_token" in last.phases.doubtful:
             self.seen.doubtful += 1
         else:
             exchange = self._exchanges[check.name]
@@ -273,7 +274,7 @@ async def _ours(run: Run, poll: PollClock, folder: Path) -> Seen:
             await _listen(service, stack)
         async with asyncio.TaskGroup() as group:
             at_work = group.create_task(service.run())
-            await asyncio.sleep(run.interval)
+            await asyncio.sleep(1.5 * run.interval)  # until each was asked, and is in its rhythm
             made[0].since = time.monotonic()
             with _pauses() as pauses:
                 await asyncio.sleep(run.rounds * run.interval)

@@ -25,8 +25,8 @@ from monitor.model import Config, Mode, Moment
 from monitor.notify.send import try_out
 from monitor.probe.clock import now
 from monitor.probe.poll import PollClock
-from monitor.run.app import Settings, serve
 from monitor.run.lock import DataDirError
+from monitor.run.settings import Settings
 from monitor.run.wanted import watchable
 from monitor.run.web_config import WebFile
 from monitor.show import logs
@@ -199,6 +199,9 @@ def schema(options: argparse.Namespace) -> int:
 
 def served(config: Config, load: Callable[[], Config], settings: Settings) -> int:
     """Serve until told to stop; 2 where the data directory or the address is taken."""
+    # Imported here: HTTP and all that goes with it takes longer than most commands.
+    from monitor.run.app import serve
+
     try:
         serve(config, load, settings)
     except DataDirError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from monitor.model import Reason, State
 
@@ -86,10 +86,27 @@ def percent(ratio: float) -> str:
     return "100 %" if hundredths >= 10_000 else f"{hundredths / 100:.2f} %"
 
 
+def coverage(ratio: float) -> str:
+    """`97 %`, cut off, so that only what is whole reads `100 %`; `<1 %` where it is not nothing."""
+    whole = int(ratio * 100 + 1e-9)
+    return "<1 %" if whole == 0 and ratio > 0 else f"{whole} %"
+
+
+def day(of: date) -> str:
+    """`24 Nov`."""
+    return f"{of.day} {of:%b}"
+
+
 def moment(wall: float) -> str:
     """`24 Nov 2026, 14:02` in UTC."""
     at = datetime.fromtimestamp(wall, UTC)
     return f"{at.day} {at:%b %Y, %H:%M}"
+
+
+def short_moment(wall: float) -> str:
+    """`24 Nov, 14:02` in UTC."""
+    at = datetime.fromtimestamp(wall, UTC)
+    return f"{at.day} {at:%b, %H:%M}"
 
 
 def machine_moment(wall: float) -> str:

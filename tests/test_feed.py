@@ -1,4 +1,4 @@
-"""The Atom feed: valid by the grammar of its RFC, read by a reader, stable over time."""
+"""The Atom feed: valid by what RFC 4287 demands, read by a reader, stable over time."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_two_monitors_have_two_feeds() -> None:
 
 
 def test_hostile_texts_are_texts() -> None:
-    found = read(of(outage(detail=HOSTILE)))
+    found = read(of(outage(detail=HOSTILE, model=HOSTILE)))
     said = found.entries[0].content[0].value
     assert "<script>alert('&\"1')</script>]]>" in said
     assert not {"\u202e", "\x1b", "\ufffe", "\uffff"} & set(said)

@@ -92,8 +92,8 @@ class Place:
 class Findings:
     """Collects the errors and warnings of one load; a place keeps its first error only.
 
-    A second error at the same place is nearly always a consequence of the first.  `known_keys` tells
-    the words that paths may spell out whatever they look like; it is asked if there are findings.
+    A second error at the same place is nearly always a consequence of the first.  `known_keys` is
+    asked, if there are findings, for words that paths may spell out whatever they look like.
     """
 
     def __init__(self, known_keys: Callable[[], frozenset[str]] = frozenset) -> None:

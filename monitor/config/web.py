@@ -118,7 +118,7 @@ class _FileShape(TypedDict, total=False):
 def load(path: Path) -> WebConfig:
     """What the file says, its certificates read; raises ConfigErrors."""
     document = read_document(path)
-    findings = Findings(_FileShape.__annotations__)
+    findings = Findings(lambda: frozenset(_FileShape.__annotations__))
     top = Place(document)
     for flaw in document.flaws:
         findings.error(Place(document, flaw.trail), flaw.message, flaw.line)

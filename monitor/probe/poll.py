@@ -42,7 +42,7 @@ class PollClock(selectors.DefaultSelector):
             if ready:
                 return ready
             # Nothing had come by the end of the nap, however late we woke from it.
-            self._looked = entered + NAP
+            self._looked = min(entered + NAP, self.returned)
             entered = self.returned
             timeout = None if end is None else max(0.0, end - entered)
         return self._look(entered, timeout)

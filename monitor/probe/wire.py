@@ -51,6 +51,7 @@ class Wire:
     """The times of one attempt's connection, in monotonic seconds; None until it happened."""
 
     __slots__ = (
+        "_floor",
         "_offset",
         "_poll",
         "certificate_expires",
@@ -81,7 +82,7 @@ class Wire:
         self.connected: float | None = None
         self.sent: float | None = None
         self.kernel_at: float | None = None
-        self.read_at = self.previous_read = self.started
+        self.read_at = self.previous_read = self._floor = self.started
         self.certificate_expires: float | None = None
 
     def note_connected(self) -> None:
@@ -96,6 +97,9 @@ class Wire:
         """A read returned bytes, the last of which the kernel received at `wall` (Unix s)."""
         self.previous_read = self.read_at
         self.read_at = time.monotonic()
+        if self._poll:
+            # Not in `stamp`: the loop polls once more before the reader hears of the bytes.
+            self._floor = self._poll.floor
         self.kernel_at = None if wall is None else wall - self._offset
 
     def waits(self, answers: int) -> None:
@@ -127,9 +131,7 @@ class Wire:
         # Before the read before is impossible: the wall clock was set back.
         if at is None or at > read or at < since - CLOCK_MOVED:
             at = read
-        if self._poll is not None:
-            since = max(since, self._poll.floor)
-        return Stamp(at, read, min(since, at))
+        return Stamp(at, read, min(max(since, self._floor), at))
 
     def clock_moved(self) -> bool:
         """Whether the wall clock was stepped since the attempt began: kernel times are off then."""

@@ -9,8 +9,6 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from monitor import __version__
 from monitor.ledger import Ledger
@@ -20,35 +18,19 @@ from monitor.notify.send import Sender
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.poll import PollClock
-from monitor.run.address import Address
 from monitor.run.hindsight import Hindsight
 from monitor.run.listen import bound, listening
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
 from monitor.run.service import Service
+from monitor.run.settings import Settings
 from monitor.run.wanted import probed
-from monitor.run.web_config import WebFile
 from monitor.show.metrics import Metrics
 from monitor.show.server import build_app
 from monitor.show.views import StateView
 
 log = logging.getLogger("monitor")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the command line decided."""
-
-    listen: Address
-    data_dir: Path
-    lifecycle: bool = False
-    config_path: Path | None = None
-    """The file to follow; None where there is none to reload (the demo)."""
-    revision: str = ""
-    """What this was built from, as the image's build was told."""
-    web: WebFile = field(default_factory=lambda: WebFile(None))
-    """Who may ask, and how."""
 
 
 def serve(config: Config, load: Callable[[], Config], settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,11 +28,12 @@ FRESH = 30.0
 
 
 class Hindsight:
-    """Reads the ledger in `data_dir`.  `look` blocks: call it in one worker thread at a time."""
+    """Reads the ledger in `data_dir`.  `look` blocks: call it in worker threads."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE
         self._past = Past()
+        self._lock = threading.Lock()
 
     def look(self, now: float) -> Past:
         """What is remembered at Unix time `now`, at most `FRESH` seconds old.
@@ -39,9 +41,10 @@ class Hindsight:
         A ledger that cannot be read is no reason to show no page: what was read before stays, and
         `trouble` says why it grows old.
         """
-        if not 0 <= now - self._past.at < FRESH:
-            self._past = self._read(now)
-        return self._past
+        with self._lock:  # who comes while it is read has what was read
+            if not 0 <= now - self._past.at < FRESH:
+                self._past = self._read(now)
+            return self._past
 
     def _read(self, now: float) -> Past:
         try:

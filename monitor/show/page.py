@@ -1,127 +1,172 @@
-"""The built-in page: what is seen now in, one HTML document out.  Pure but for its own files.
+"""The built-in pages: what is seen now and what is remembered in, HTML documents out.
 
-Everything a provider said is hostile: it is escaped by the template, and stripped of control and
-direction characters before.
+`/` answers whether something is down, since when, why and how often lately; each check and each
+outage has a page of its own.  The functions block and are called in worker threads.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Iterable, Sequence
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from collections.abc import Callable, Iterable, Mapping
 
 from monitor import words
-from monitor.model import Mode, Moment, State
-from monitor.show.rows import groups, outage_rows, when
+from monitor.model import Mode, Moment
+from monitor.show.past import Labels, Past
+from monitor.show.site import incidents
+from monitor.show.site.days import day_rows, first_day
+from monitor.show.site.document import COLOURS, SCRIPT_HASH, STYLE_HASH, document
+from monitor.show.site.rows import Memory, asked, groups, memory, row, when
+from monitor.show.site.verdict import IS, headline, tone, troubles
 from monitor.show.views import PageCheck
 
-__all__ = ["STYLE_HASH", "PageCheck", "headline", "render_page"]
+__all__ = ["COLOURS", "SCRIPT_HASH", "STYLE_HASH", "PageCheck", "Pages"]
 
-_HERE = Path(__file__).parent
-STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
-STYLE_HASH = "sha256-" + b64encode(sha256(STYLE.encode()).digest()).decode()
-"""What a Content-Security-Policy has to allow for the page to be styled."""
-
-#: Okabe and Ito's palette: told apart with any kind of colour vision.  The style sheet has it too.
-COLOURS = {
-    State.UP: "#009E73",
-    State.DEGRADED: "#E69F00",
-    State.DOWN: "#D55E00",
-    State.LIMITED: "#CC79A7",
-    State.MAINTENANCE: "#0072B2",
-    State.UNKNOWN: "#999999",
-}
-_WORST_FIRST = (
-    State.DOWN,
-    State.DEGRADED,
-    State.LIMITED,
-    State.UNKNOWN,
-    State.MAINTENANCE,
-)
-NAMES_SHOWN = 12
-"""In the summary; all are in the table."""
+OUTAGES_SHOWN = 15
+"""Open ones, and past ones, on the first page; those of a check are all on its page."""
 
 
-def render_page(checks: Iterable[PageCheck], now: Moment, version: str) -> str:
-    """The whole document; status pages of others are no endpoints and left out."""
-    shown = [found for found in checks if found.view.check.mode is not Mode.STATUS_PAGE]
-    states = [(found.view.check.name, found.view.state) for found in shown]
-    mood = _mood([state for _, state in states])
-    return _template().render(
-        style=STYLE,
-        headline=headline(states),
-        mood=mood,
-        icon=COLOURS[mood],
-        troubles=_troubles(states) if len(states) > 1 else [],
-        groups=groups(shown, now),
-        outages=outage_rows(shown, now),
-        state_words=words.STATES,
-        at=when(now.wall),
-        version=version,
-    )
+class Pages:
+    """Renders the pages of a running monitor, each as it is at the moment of asking."""
+
+    def __init__(
+        self,
+        views: Callable[[], Iterable[PageCheck]],
+        past: Callable[[], Past],
+        now: Callable[[], Moment],
+        version: str,
+    ) -> None:
+        self._views = views
+        self._past = past
+        self._now = now
+        self._version = version
+        # Days and lines are drawn once for each reading of the ledger, which is the costly part.
+        self._drawn: tuple[Past, dict[Labels, Memory]] = Past(), {}
+
+    def overview(self) -> str:
+        """The verdict, all checks, open outages and the latest of the past."""
+        watched, past, now = self._watched(), self._past(), self._now()
+        memories = self._memories(watched, past)
+        states = [(name, found.view.state) for name, found in watched.items()]
+        outages = [one for one in incidents.known(watched, past) if one.check in watched]
+        ongoing = [one for one in outages if not one.ended]
+        closed = [one for one in outages if one.ended]
+        return self._document(
+            "overview.html",
+            past,
+            now,
+            headline=headline(states),
+            tone=tone([state for _, state in states]),
+            troubles=troubles(states) if len(states) > 1 else [],
+            groups=groups([(found, memories[name]) for name, found in watched.items()], now),
+            ongoing=incidents.rows(ongoing[:OUTAGES_SHOWN], watched, now),
+            more_ongoing=max(0, len(ongoing) - OUTAGES_SHOWN),
+            outages=incidents.rows(closed[:OUTAGES_SHOWN], watched, now),
+            more=max(0, len(closed) - OUTAGES_SHOWN),
+            state_words=words.STATES,
+        )
+
+    def check(self, name: str) -> str | None:
+        """Everything about one check; None where there is none of that name."""
+        watched, past, now = self._watched(), self._past(), self._now()
+        found = watched.get(name)
+        if found is None:
+            return None
+        of_it = past.of(found.view.check.labels3)
+        outages = [one for one in incidents.known(watched, past) if one.check == name]
+        return self._document(
+            "check.html",
+            past,
+            now,
+            headline=f"{name} {IS[found.view.state]}",
+            tone=found.view.state,
+            about=_about(found),
+            row=row(found, memory(of_it, _at(past, now)), now),
+            asked=asked(found),
+            interval=words.length(found.view.check.interval),
+            days=day_rows(of_it.days, _at(past, now)),
+            outages=incidents.rows(outages, watched, now),
+        )
+
+    def outage(self, id: str) -> str | None:
+        """Everything about one outage; None where none of that id is remembered."""
+        watched, past, now = self._watched(), self._past(), self._now()
+        outages = incidents.known(watched, past)
+        found = next((one for one in outages if one.id == id), None)
+        if found is None:
+            return None
+        shown = incidents.row(found, watched, now)
+        verb = "was" if found.ended else "has been"
+        return self._document(
+            "outage.html",
+            past,
+            now,
+            headline=f"{found.check} {verb} down for {shown.length}",
+            tone="unknown" if found.ended else "down",
+            outage=shown,
+            finding=incidents.finding(found, watched),
+            beside=incidents.rows(incidents.beside(found, outages, now), watched, now),
+            provider=found.provider,
+        )
+
+    def missing(self, what: str) -> str:
+        """The page of a check or an outage (`what`) that is not there."""
+        return self._document(
+            "missing.html",
+            Past(),
+            self._now(),
+            headline=f"There is no such {what}",
+            tone="unknown",
+            what=what,
+        )
+
+    def _watched(self) -> dict[str, PageCheck]:
+        """By name; status pages of others are no endpoints and left out."""
+        return {
+            found.view.check.name: found
+            for found in self._views()
+            if found.view.check.mode is not Mode.STATUS_PAGE
+        }
+
+    def _memories(self, watched: Mapping[str, PageCheck], past: Past) -> dict[str, Memory]:
+        of, drawn = self._drawn
+        if of is not past:
+            of, drawn = self._drawn = past, {}
+        found = {}
+        for name, check in watched.items():
+            labels = check.view.check.labels3
+            if labels not in drawn:
+                drawn[labels] = memory(past.of(labels), _at(past, self._now()))
+            found[name] = drawn[labels]
+        return found
+
+    def _document(self, template: str, past: Past, now: Moment, **shown: object) -> str:
+        return document(
+            template,
+            at=when(now.wall),
+            clock=round(now.wall, 1),
+            first_day=first_day(_at(past, now)).isoformat(),
+            stale=past.trouble is not None,
+            version=self._version,
+            **shown,
+        )
 
 
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
+def _at(past: Past, now: Moment) -> float:
+    """The moment up to which the past is known; a monitor without a ledger knows none."""
+    return past.at or now.wall
 
 
-# ------------------------------------------------------------------------------- the one sentence
-
-
-def headline(states: Sequence[tuple[str, State]]) -> str:
-    """The verdict on all checks, given by name and state, as one sentence without its full stop."""
-    if not states:
-        return "No endpoint is being watched"
-    if len(states) == 1:
-        name, state = states[0]
-        return f"{name} {_IS[state]}"
-    mood = _mood([state for _, state in states])
-    count, total = sum(state is mood for _, state in states), len(states)
-    if count == total and mood is State.UNKNOWN:
-        nobody = "Neither endpoint" if total == 2 else f"None of {total} endpoints"
-        return f"{nobody} can be judged now"
-    if count == total:
-        return f"{'Both' if total == 2 else f'All {total}'} endpoints {_ARE[mood]}"
-    rest = "" if mood in {State.DOWN, State.DEGRADED} else ", none is known to be down"
-    return f"{count} of {total} endpoints {(_IS if count == 1 else _ARE)[mood]}{rest}"
-
-
-_IS = {
-    State.UP: "is up",
-    State.DEGRADED: "is degraded",
-    State.DOWN: "is down",
-    State.LIMITED: "is limited",
-    State.MAINTENANCE: "is in maintenance",
-    State.UNKNOWN: "cannot be judged now",
-}
-_ARE = {state: text.replace("is ", "are ", 1) for state, text in _IS.items()}
-
-
-def _mood(states: Sequence[State]) -> State:
-    """The state that the page as a whole takes its colour from: trouble first, then good news."""
-    for state in (State.DOWN, State.DEGRADED, State.UP, State.LIMITED, State.MAINTENANCE):
-        if state in states:
-            return state
-    return State.UNKNOWN
-
-
-def _troubles(states: Sequence[tuple[str, State]]) -> list[tuple[State, list[str], int]]:
-    """What is not up, worst first: state, the first names, and how many more there are."""
-    found = []
-    for state in _WORST_FIRST:
-        names = [name for name, its in states if its is state]
-        if names:
-            found.append((state, names[:NAMES_SHOWN], max(0, len(names) - NAMES_SHOWN)))
-    return found
+def _about(found: PageCheck) -> list[tuple[str, str]]:
+    check = found.view.check
+    kind = {
+        Mode.WEB: "a web page",
+        Mode.REACHABILITY: "reachability only: no key is set",
+        Mode.CHAT: f"chat ({check.protocol})" if check.protocol else "chat",
+    }[check.mode]
+    facts = [
+        ("Provider", check.provider),
+        ("Model", check.model),
+        ("Group", check.group),
+        ("Asked for", kind),
+        *check.labels.items(),
+    ]
+    return [(name, value) for name, value in facts if value]

@@ -22,7 +22,7 @@ from monitor.model import Moment
 from monitor.show.api.asking import Problem
 from monitor.show.api.routes import Api, in_json
 from monitor.show.exposition import Format, choose
-from monitor.show.page import STYLE_HASH, PageCheck, render_page
+from monitor.show.page import SCRIPT_HASH, STYLE_HASH, PageCheck, Pages
 from monitor.show.past import Past
 from monitor.show.shared import Shared, packed, takes_gzip
 
@@ -38,7 +38,8 @@ LARGEST_REQUEST = 1024
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src '{STYLE_HASH}'; img-src data:; "
+        f"default-src 'none'; style-src '{STYLE_HASH}'; script-src '{SCRIPT_HASH}'; "
+        "connect-src 'self'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -70,11 +71,8 @@ def build_app(
     `reload` is None where the lifecycle is not enabled.
     """
 
-    def page() -> bytes:
-        return render_page(views(), now(), version).encode()
-
     shared = Shared()
-    site = _Site(scrape, page, ready, healthy, reload, shared)
+    site = _Site(scrape, Pages(views, past, now, version), ready, healthy, reload, shared)
     api = Api(views, past, now, shared, version, vantage)
     _hide_library_version()
     log.addFilter(_is_worth_logging)
@@ -86,7 +84,9 @@ def build_app(
     app.on_response_prepare.append(_harden)
     app.add_routes(
         [
-            web.get("/", site.page),
+            web.get("/", site.overview),
+            web.get("/checks/{name}", site.check),
+            web.get("/outages/{id}", site.outage),
             web.get("/metrics", site.metrics),
             web.get("/-/healthy", site.is_healthy),
             web.get("/-/ready", site.is_ready),
@@ -103,14 +103,14 @@ class _Site:
     def __init__(
         self,
         scrape: Callable[[Format], Steps],
-        page: Callable[[], bytes],
+        pages: Pages,
         ready: Callable[[], bool],
         healthy: Callable[[], bool],
         reload: Reload | None,
         shared: Shared,
     ) -> None:
         self._scrape = scrape
-        self._page = page
+        self._pages = pages
         self._ready = ready
         self._healthy = healthy
         self._reload = reload
@@ -131,12 +131,34 @@ class _Site:
         await response.write_eof()
         return response
 
-    async def page(self, request: web.Request) -> web.StreamResponse:
-        body = await self._shared.run("page", lambda: asyncio.to_thread(self._page))
+    async def overview(self, request: web.Request) -> web.StreamResponse:
+        return await self._page(request, self._pages.overview)
+
+    async def check(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        return await self._page(request, lambda: self._pages.check(name), "check")
+
+    async def outage(self, request: web.Request) -> web.StreamResponse:
+        id = request.match_info["id"]
+        return await self._page(request, lambda: self._pages.outage(id), "outage")
+
+    async def _page(
+        self, request: web.Request, render: Callable[[], str | None], kind: str = ""
+    ) -> web.StreamResponse:
+        """The page that `render` gives; where it gives none, that there is no such `kind`."""
+
+        def rendered() -> tuple[bytes, int]:
+            page = render()
+            return (page or self._pages.missing(kind)).encode(), 404 if page is None else 200
+
+        key = f"page {request.path}"
+        body, status = await self._shared.run(key, lambda: asyncio.to_thread(rendered))
         headers = {"Content-Type": "text/html; charset=utf-8", **_VARY}
         if takes_gzip(request.headers.get("Accept-Encoding", "")):
-            return await self._packed("page", [body], headers)
-        return web.Response(body=body, headers=headers)
+            response = await self._packed(key, [body], headers)
+            response.set_status(status)
+            return response
+        return web.Response(body=body, status=status, headers=headers)
 
     async def _packed(
         self, what: Format | str, pieces: Iterable[bytes], headers: dict[str, str]

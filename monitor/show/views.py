@@ -22,8 +22,20 @@ class StateView:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What the provider's own status page says that concerns a check."""
+
+    state: str
+    """One of `catalogue.DECLARED`."""
+    at: float
+    """Unix time at which it was read."""
+
+
+@dataclass(frozen=True, slots=True)
 class PageCheck:
-    """One check as the page shows it: what is claimed, and what the last attempt saw."""
+    """One check as the page shows it: what we say, what the last attempt saw, what they say."""
 
     view: StateView
     last: Attempt | None = None
+    claim: Claim | None = None
+    """None where the provider's own status page is not read."""

@@ -161,7 +161,19 @@ _METRICS = {
     },
 }
 _OTHERS = {
-    "/": _get("The built-in page", _200=_text("The page.", "text/html")),
+    "/": _get("The status page", _200=_text("The page.", "text/html")),
+    "/checks/{name}": _get(
+        "The page of one check",
+        _NAME,
+        _200=_text("The page.", "text/html"),
+        _404=_text("A page that says that there is no such check.", "text/html"),
+    ),
+    "/outages/{id}": _get(
+        "The page of one outage",
+        {**_NAME, "name": "id", "description": "Its id, as the API tells it."},
+        _200=_text("The page.", "text/html"),
+        _404=_text("A page that says that no such outage is remembered.", "text/html"),
+    ),
     "/metrics": _get("Metrics for Prometheus", _200=_METRICS),
     "/-/healthy": _get(
         "Whether the process works", _200=_text("It does."), _503=_text("It does not.")

@@ -1,0 +1,1 @@
+"""What the built-in pages are made of: words, bars, lines, templates."""
