@@ -97,6 +97,7 @@ SAYS: dict[str, Callable[[], Iterator[bytes]]] = {
     "endless-stream": forever(OPEN, TOKEN * 200),
     "endless-comments": forever(OPEN, b": keep-alive\n\n" * 2000),
     "endless-event": forever(OPEN, b"data: x\n" * 4000),
+    "large-events": forever(OPEN, b'data: {"x": "' + b"y" * 250_000 + b'"}\n\n'),
     "endless-thinking": forever(OPEN, event(reasoning_content="hm " * 50) * 100),
     "byte-drip": drip(OPEN + GOOD * 50),
     "byte-drip-of-the-body": forever(OPEN + ROLE, b":", TICK),

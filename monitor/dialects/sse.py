@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 BOM = b"\xef\xbb\xbf"
-LIMIT = 512 * 1024
+LIMIT = 256 * 1024
 """Bytes of one line or event; a probe asks for a few tokens."""
 PIECES = 1000
 """Pieces in which a line or event is kept before they are joined: each takes memory of its own,
@@ -139,6 +139,7 @@ class SSE:
                 raise TooLargeError(f"an event of more than {self._limit} bytes")
             if len(self._data) > PIECES:
                 self._data = [b"\n".join(self._data)]
+                self._size = self._size and len(self._data[0])
             if name == b"error":
                 self._name = "error"
         elif name == b"event":
