@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo run test test-dashboards test-page test-real image-test mutants chaos bench bench-detection fmt lock clean
+.PHONY: demo run test test-dashboards test-page test-real image-test mutants chaos fuzz sbom audit bench bench-detection fmt lock clean
 
 demo: $(VENV)/run.stamp ## the product on simulated providers: no key, no internet
 	$(BIN)/monitor demo
@@ -40,6 +40,9 @@ bench: $(VENV)/dev.stamp ## figures beside the peers' of the same run; BENCH="sc
 bench-detection: $(VENV)/dev.stamp ## how soon an outage is told, of 1,000 random ones a setting
 	$(BIN)/python -m benchmarks.detection
 
+fuzz: $(VENV)/dev.stamp ## a million broken inputs; FUZZ="--minutes 60 --seed 7" asks for others
+	$(BIN)/python -m tests.fuzz $(FUZZ)
+
 chaos: $(VENV)/dev.stamp ## kill -9 a thousand times, and hold the ledger against what happened
 	$(BIN)/python -m tests.chaos
 
@@ -52,6 +55,13 @@ lock: $(VENV)/dev.stamp ## pin what pyproject.toml asks for, with hashes and wit
 	  --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --extra dev \
 	  --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements-dev.lock
+
+sbom: $(VENV)/dev.stamp ## what the image's Python side is made of, as CycloneDX: sbom.cdx.json
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible -o sbom.cdx.json requirements.lock
+
+audit: $(VENV)/dev.stamp ## known vulnerabilities of what the lock file names; skips, saying why
+	$(BIN)/python -m tests.audit
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

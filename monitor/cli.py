@@ -1,4 +1,4 @@
-"""The command line: `monitor run | once | validate | demo | simulate | outages | export | …`."""
+"""The command line: `monitor run | once | validate | notify-test | demo | outages | …`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from monitor import __version__, commands
-from monitor.config import duration
+from monitor import __version__, commands, duration
 from monitor.run.address import Address
 
 PREFIX = "MONITOR_"
@@ -44,7 +42,7 @@ class _Options:
         # An empty variable is an unset one: compose files write `MONITOR_X=${X:-}`.
         value = self._env.get(twin) or default
         self._parser.add_argument(
-            name, default=value, help=f"{text} (default {default}; env {twin})", **more
+            name, default=value, help=f"{text} (default {default or 'none'}; env {twin})", **more
         )
 
     def plain(self, *names: str, **more: Any) -> None:
@@ -72,8 +70,12 @@ class _Options:
     def data_dir(self, text: str) -> None:
         self.add("--data-dir", "./data", text)
 
+    def web_config(self) -> None:
+        self.add("--web-config", "", "TLS and passwords: a file as Prometheus exporters take it")
+
     def serving(self) -> None:
         self.listen()
+        self.web_config()
         self.data_dir("what has to survive a restart; one service each")
         self.flag("--enable-lifecycle", "allow POST /-/reload")
 
@@ -124,8 +126,16 @@ def _add_probing(command: Adder) -> None:
     )
     options.logging("warning")
 
+    options = command(
+        "notify-test", commands.notify_test, "send a test message to the targets of notify"
+    )
+    options.config()
+    options.plain("names", nargs="*", metavar="NAME", help="only to these targets")
+    options.logging("warning")
+
     options = command("validate", commands.validate, "check the configuration and price it")
     options.config()
+    options.web_config()
     options.plain("--json", action="store_true", help="print JSON instead")
 
 
@@ -188,15 +198,9 @@ _WHEN = "so long ago (30d), or a moment as 2026-11-24 or 2026-11-24T08:00:00Z, U
 def _moment(text: str) -> float:
     """Unix seconds."""
     try:
-        return time.time() - duration.seconds(text)
-    except ValueError:
-        pass
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        wanted = "a duration such as 30d, or a moment such as 2026-11-24T08:00:00Z"
-        raise argparse.ArgumentTypeError(f"seen {text!r}, expected {wanted}") from None
+        return duration.since(text, time.time())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected {error}") from None
 
 
 def _step(text: str) -> float:

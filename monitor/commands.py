@@ -10,23 +10,32 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
 
 from monitor import config as configuration
-from monitor.config import ConfigErrors
+from monitor import terminal
+from monitor.config import ConfigError, ConfigErrors
 from monitor.dialects import DIALECTS
 from monitor.judge.cost import estimate_per_day
 from monitor.ledger import LedgerError
 from monitor.model import Config, Mode, Moment
-from monitor.probe.wire import PollClock
-from monitor.run.app import Settings, serve
+from monitor.notify.send import try_out
+from monitor.probe.clock import now
+from monitor.probe.poll import PollClock
 from monitor.run.lock import DataDirError
-from monitor.run.service import watchable
+from monitor.run.settings import Settings
+from monitor.run.wanted import watchable
+from monitor.run.web_config import WebFile
 from monitor.show import logs
+from monitor.show.records import attempt_record
 
 log = logging.getLogger("monitor")
 
 BAD_CONFIG = 2
+T = TypeVar("T")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,19 +44,22 @@ def run(options: argparse.Namespace) -> int:
 
     secrets = _log_to_stderr(options)
 
-    def load() -> Config:
-        config = _load(path)
-        # Kept for good: what was a secret before a reload must not surface in a log after it.
-        secrets.update(configuration.secrets(config))
-        return config
+    latest: Config | None = None
 
-    config = _loaded(load)
-    if config is None:
+    def load() -> Config:
+        nonlocal latest
+        latest = _load(path, latest)
+        # Kept for good: what was a secret before a reload must not surface in a log after it.
+        secrets.update(configuration.secrets(latest))
+        return latest
+
+    config, web = _loaded(load), _loaded(lambda: _web_file(options))
+    if config is None or web is None:
         return BAD_CONFIG
     for warning in (*config.warnings, *not_yet(config)):
         log.warning("configuration", extra={"fields": {"warning": warning}})
     data_dir, lifecycle = Path(options.data_dir), options.enable_lifecycle
-    settings = Settings(options.listen, data_dir, lifecycle, path, _revision())
+    settings = Settings(options.listen, data_dir, lifecycle, path, _revision(), web)
     return served(config, load, settings)
 
 
@@ -70,34 +82,35 @@ def once(options: argparse.Namespace) -> int:
         return BAD_CONFIG
     poll, tapes = PollClock(), job.Tapes() if options.trace else None
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(poll)) as runner:
-        attempts = runner.run(job.probe_all(config, checks, poll, sys.stderr, tapes))
+        progress = terminal.Progress(sys.stderr, os.environ)
+        attempts = runner.run(job.probe_all(config, checks, poll, progress, tapes))
     if tapes is not None:
         # With --json, what machines read stays alone on stdout.
         out = sys.stderr if options.json else sys.stdout
         for check, result in zip(checks, attempts, strict=True):
             print(trace(check, tapes.get(check.name, ()), result), file=out)
     if options.json:
-        rows = [job.as_json(c, seen) for c, seen in zip(checks, attempts, strict=True)]
+        rows = [attempt_record(c, seen) for c, seen in zip(checks, attempts, strict=True)]
         print(json.dumps({"checks": rows}, indent=2))
     else:
-        print(job.table(attempts, colour=job.wants_colour(sys.stdout, os.environ.get("NO_COLOR"))))
+        print(job.table(attempts, terminal.Look.of(sys.stdout, os.environ)))
     return job.exit_code(attempts)
 
 
 def validate(options: argparse.Namespace) -> int:
     """All errors of the configuration, or what it will cost; 0 or 2."""
-    path = Path(options.config)
-    try:
-        config = _load(path)
-    except ConfigErrors as bad:
+    faults: list[ConfigError] = []
+    config = _loaded(lambda: _load(Path(options.config)), faults)
+    web = _loaded(lambda: _web_file(options), faults)
+    if config is None or web is None:
         if options.json:
             errors = [
                 {"file": e.file, "line": e.line, "path": e.path, "message": e.message}
-                for e in bad.errors
+                for e in faults
             ]
             print(json.dumps({"errors": errors, "checks": 0, "cost_usd_per_day": None}, indent=2))
         else:
-            print(bad, file=sys.stderr)
+            print(*faults, sep="\n", file=sys.stderr)
         return BAD_CONFIG
     costs = [estimate_per_day(check) for check in config.checks]
     total = sum(cost for cost in costs if cost is not None)
@@ -105,10 +118,37 @@ def validate(options: argparse.Namespace) -> int:
         result = {"errors": [], "checks": len(config.checks), "cost_usd_per_day": round(total, 6)}
         print(json.dumps(result, indent=2))
         return 0
-    for warning in (*config.warnings, *not_yet(config)):
+    for warning in (*config.warnings, *not_yet(config), *web.now.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     print(_price_list(config, costs, total))
     return 0
+
+
+def notify_test(options: argparse.Namespace) -> int:
+    """A test message to every target, or those named; 0 all delivered, 1 any not, 2 bad input."""
+    config = _loaded(lambda: _load(Path(options.config)))
+    if config is None:
+        return BAD_CONFIG
+    _log_to_stderr(options).update(configuration.secrets(config))
+    targets = [one for one in config.notify if not options.names or one.name in options.names]
+    unknown = sorted(set(options.names) - {target.name for target in targets})
+    if unknown or not targets:
+        names = ", ".join(target.name for target in config.notify) or "targets under notify"
+        seen = ", ".join(unknown) or "no target"
+        print(f"monitor notify-test: seen {seen}, expected some of: {names}", file=sys.stderr)
+        return BAD_CONFIG
+    outcomes = asyncio.run(try_out(targets, now()))
+    columns = [terminal.Column(title) for title in ("target", "kind", "result")]
+    rows = [
+        [
+            terminal.Cell(target.name),
+            terminal.Cell(target.kind),
+            terminal.Cell(outcome.error or "ok", terminal.RED if outcome.error else terminal.GREEN),
+        ]
+        for target, outcome in zip(targets, outcomes, strict=True)
+    ]
+    print(terminal.table(columns, rows, terminal.Look.of(sys.stdout, os.environ)))
+    return 1 if any(outcome.error for outcome in outcomes) else 0
 
 
 def not_yet(config: Config) -> list[str]:
@@ -122,17 +162,14 @@ def not_yet(config: Config) -> list[str]:
 
 
 def _price_list(config: Config, costs: list[float | None], total: float) -> str:
-    rows = [("check", "mode", "every", "a day")]
+    columns = [terminal.Column(title) for title in ("check", "mode", "every", "a day")]
+    rows = []
     for check, cost in zip(config.checks, costs, strict=True):
         price = "no price known" if cost is None else f"${cost:.4f}"
         rows.append((check.name, check.mode.value, f"{check.interval:g} s", price))
     rows.append((f"{len(config.checks)} checks", "", "", f"${total:.4f}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join(lines)
+    cells = [[terminal.Cell(text) for text in row] for row in rows]
+    return terminal.table(columns, cells, terminal.Look.of(sys.stdout, os.environ))
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -162,6 +199,9 @@ def schema(options: argparse.Namespace) -> int:
 
 def served(config: Config, load: Callable[[], Config], settings: Settings) -> int:
     """Serve until told to stop; 2 where the data directory or the address is taken."""
+    # Imported here: HTTP and all that goes with it takes longer than most commands.
+    from monitor.run.app import serve
+
     try:
         serve(config, load, settings)
     except DataDirError as error:
@@ -179,7 +219,12 @@ def outages(options: argparse.Namespace) -> int:
 
     wall = time.time()
     at = Moment(wall, wall)
-    forms = {"table": history.as_table, "json": history.as_json, "csv": history.as_csv}
+    look = terminal.Look.of(sys.stdout, os.environ)
+    forms: dict[str, Callable[..., str]] = {
+        "table": partial(history.as_table, look=look),
+        "json": history.as_json,
+        "csv": history.as_csv,
+    }
     data_dir = Path(options.data_dir)
     try:
         found = history.outages(data_dir, options.since, options.check)
@@ -216,15 +261,23 @@ def _revision() -> str:
     return os.environ.get("MONITOR_REVISION", "")
 
 
-def _load(path: Path) -> Config:
-    return configuration.load(path, os.environ, protocols=frozenset(DIALECTS))
+def _load(path: Path, before: Config | None = None) -> Config:
+    return configuration.load(path, os.environ, frozenset(DIALECTS), before)
 
 
-def _loaded(load: Callable[[], Config]) -> Config | None:
+def _web_file(options: argparse.Namespace) -> WebFile:
+    return WebFile(Path(options.web_config) if options.web_config else None)
+
+
+def _loaded(load: Callable[[], T], faults: list[ConfigError] | None = None) -> T | None:
+    """None where it is bad; the errors are added to `faults`, or printed."""
     try:
         return load()
     except ConfigErrors as bad:
-        print(bad, file=sys.stderr)
+        if faults is None:
+            print(bad, file=sys.stderr)
+        else:
+            faults += bad.errors
         return None
 
 
@@ -232,4 +285,12 @@ def _log_to_stderr(options: argparse.Namespace) -> set[str]:
     """Set the log up; what is put into the returned set never appears in it."""
     secrets: set[str] = set()
     logs.configure(options.log_level, options.log_format, lambda: secrets, sys.stderr)
+    sys.excepthook = _told_by_the_log
     return secrets
+
+
+def _told_by_the_log(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Also what nobody catches may hold a secret: Python's own way would print it as it is."""
+    log.critical("a bug of ours ends the process", exc_info=(kind, error, trace))

@@ -9,15 +9,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from monitor import terminal, words
 from monitor.judge.incidents import Incident, incidents
 from monitor.ledger import Reader, Span
 from monitor.ledger.openmetrics import openmetrics
 from monitor.ledger.schema import FILE
 from monitor.model import Moment, Outage
-from monitor.show import words
+from monitor.show.records import outage_record, precise
+from monitor.terminal import Cell, Column, Look
 
 FIELDS = ("id", "check", "provider", "model", "started", "ended", "seconds", "reason", "detail")
 DETAIL_SHOWN = 60
+COLUMNS = (
+    Column("started (UTC)", spare=1),
+    Column("lasted"),
+    Column("check"),
+    Column("reason", spare=2),
+    Column("detail", gives=True, spare=3),
+)
 
 
 def timeline(data_dir: Path, since: float) -> list[Span]:
@@ -33,7 +42,9 @@ def outages(data_dir: Path, since: float, check: str | None) -> list[Outage]:
 
 
 def as_json(found: Sequence[Outage], now: Moment) -> str:
-    return json.dumps([_plain(outage, now) for outage in found], indent=2, ensure_ascii=False)
+    return json.dumps(
+        [outage_record(outage, now) for outage in found], indent=2, ensure_ascii=False
+    )
 
 
 def as_csv(found: Sequence[Outage], now: Moment) -> str:
@@ -41,22 +52,17 @@ def as_csv(found: Sequence[Outage], now: Moment) -> str:
     writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(
-        {name: _harmless(value) for name, value in _plain(outage, now).items()} for outage in found
+        {name: _harmless(value) for name, value in outage_record(outage, now).items()}
+        for outage in found
     )
     return out.getvalue().rstrip("\n")
 
 
-def as_table(found: Sequence[Outage], now: Moment) -> str:
+def as_table(found: Sequence[Outage], now: Moment, look: Look = terminal.BARE) -> str:
     """For people: newest first, moments in UTC, and what it comes to."""
     if not found:
         return "No outages."
-    head = ("started (UTC)", "lasted", "check", "reason", "detail")
-    rows = [head, *(_row(outage, now) for outage in reversed(found))]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]).rstrip()
-        for row in rows
-    ]
+    lines = [terminal.table(COLUMNS, [_row(one, now, look) for one in reversed(found)], look)]
     total = sum(outage.seconds(now) for outage in found)
     still = sum(outage.ended is None for outage in found)
     lines += ["", f"{len(found)} outages, {words.length(total)} in all, {still} still open"]
@@ -95,20 +101,6 @@ def export(
 # ------------------------------------------------------------------------------------- the rows
 
 
-def _plain(outage: Outage, now: Moment) -> dict[str, Any]:
-    return {
-        "id": outage.id,
-        "check": outage.check,
-        "provider": outage.provider,
-        "model": outage.model or None,
-        "started": _precise(outage.started),
-        "ended": _precise(outage.ended) if outage.ended else None,
-        "seconds": round(outage.seconds(now), 3),
-        "reason": outage.reason.value,
-        "detail": outage.detail,
-    }
-
-
 def _rolled_up(incident: Incident, spans: Sequence[Span], now: Moment) -> dict[str, Any]:
     ended = incident.ended or now
     watched = {
@@ -121,29 +113,31 @@ def _rolled_up(incident: Incident, spans: Sequence[Span], now: Moment) -> dict[s
     return {
         "id": incident.id,
         "provider": incident.provider,
-        "started": _precise(incident.started),
-        "ended": _precise(incident.ended) if incident.ended else None,
+        "started": precise(incident.started),
+        "ended": precise(incident.ended) if incident.ended else None,
         "seconds": round(ended.wall - incident.started.wall, 3),
         "checks": list(incident.members),
         "partial": bool(watched - set(incident.members)),
     }
 
 
-def _row(outage: Outage, now: Moment) -> tuple[str, str, str, str, str]:
-    lasted = words.length(outage.seconds(now))
+def _row(outage: Outage, now: Moment, look: Look) -> tuple[Cell, ...]:
+    lasted, colour = words.length(outage.seconds(now)), ""
     if outage.ended is None:
-        lasted += " so far"
+        lasted, colour = f"{lasted} so far", terminal.RED
     elif not outage.end_known:
         lasted += " or more"
-    detail = words.printable(" ".join((outage.detail or "").split()))
-    short = detail if len(detail) <= DETAIL_SHOWN else detail[: DETAIL_SHOWN - 1] + "…"
-    return words.moment(outage.started.wall), lasted, outage.check, outage.reason.value, short
+    detail = terminal.one_line(outage.detail or "")
+    return (
+        Cell(words.moment(outage.started.wall)),
+        Cell(lasted, colour),
+        Cell(outage.check),
+        Cell(outage.reason.value),
+        # A terminal shows as much as there is room for.
+        Cell(detail if look.room else terminal.shortened(detail, DETAIL_SHOWN)),
+    )
 
 
 def _harmless(value: Any) -> Any:
     """A text that a spreadsheet would run as a formula is marked as a text."""
     return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
-
-
-def _precise(moment: Moment) -> str:
-    return words.precise_moment(moment.wall)

@@ -77,41 +77,24 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-def _table() -> dict[Reason, tuple[Fault, Verdict]]:
-    failed = (
-        "auth_outage dns connect tls connect_timeout first_byte_timeout first_token_timeout "
-        "idle_timeout total_timeout overloaded server_error stream_error truncated empty "
-        "malformed too_large redirected unexpected_status"
-    )
-    limited = "auth quota rate_limited bad_request model_not_found no_key blocked"
-    rows: list[tuple[Fault, Verdict, str]] = [
-        (Fault.PROVIDER, Verdict.FAILED, failed),
-        (Fault.PROVIDER, Verdict.WRONG, "wrong_answer wrong_model filtered"),
-        (Fault.PROVIDER, Verdict.SLOW, "slow_first_token slow_total"),
-        (Fault.ACCOUNT, Verdict.LIMITED, limited),
-        (Fault.US, Verdict.VOID, "local_network stalled budget shutdown internal"),
-    ]
-    return {
-        Reason(name): (fault, verdict) for fault, verdict, names in rows for name in names.split()
-    }
-
-
-#: The one table that says whose fault a reason is and which verdict it gives.
-REASONS: Mapping[Reason, tuple[Fault, Verdict]] = _table()
-
-#: Reasons that our own broken network would produce as well: the guard is asked before `down`.
-NETWORK_REASONS = frozenset(
-    {
-        Reason.DNS,
-        Reason.CONNECT,
-        Reason.TLS,
-        Reason.CONNECT_TIMEOUT,
-        Reason.FIRST_BYTE_TIMEOUT,
-        Reason.FIRST_TOKEN_TIMEOUT,
-        Reason.IDLE_TIMEOUT,
-        Reason.TOTAL_TIMEOUT,
-    }
+_ROWS: tuple[tuple[Fault, Verdict, str], ...] = (
+    (Fault.PROVIDER, Verdict.FAILED, "auth_outage dns connect tls connect_timeout"),
+    (Fault.PROVIDER, Verdict.FAILED, "first_byte_timeout first_token_timeout idle_timeout"),
+    (Fault.PROVIDER, Verdict.FAILED, "total_timeout overloaded server_error stream_error"),
+    (Fault.PROVIDER, Verdict.FAILED, "truncated empty malformed too_large redirected"),
+    (Fault.PROVIDER, Verdict.FAILED, "unexpected_status"),
+    (Fault.PROVIDER, Verdict.WRONG, "wrong_answer wrong_model filtered"),
+    (Fault.PROVIDER, Verdict.SLOW, "slow_first_token slow_total"),
+    (Fault.ACCOUNT, Verdict.LIMITED, "auth quota rate_limited bad_request model_not_found"),
+    (Fault.ACCOUNT, Verdict.LIMITED, "no_key blocked"),
+    (Fault.US, Verdict.VOID, "local_network stalled budget shutdown internal"),
 )
+#: The one table that says whose fault a reason is and which verdict it gives.
+REASONS: Mapping[Reason, tuple[Fault, Verdict]] = {
+    Reason(name): (fault, verdict) for fault, verdict, names in _ROWS for name in names.split()
+}
+#: What our own broken network would produce as well: of these the guard is asked before `down`.
+NETWORK_REASONS = frozenset(r for r in Reason if r.endswith(("dns", "connect", "tls", "_timeout")))
 
 
 class State(StrEnum):
@@ -359,6 +342,19 @@ class OutageSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifyTarget:
+    """Whom to tell of outages: where (`kind` says how), of which checks (None: all), and when."""
+
+    name: str
+    kind: str
+    url: Secret
+    on: tuple[str, ...] = ("opened", "escalated", "resolved")
+    after: float = 0.0
+    repeat: float | None = None
+    checks: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A valid `checks.yaml`, enabled checks only; `warnings` are one line each, no secrets."""
 
@@ -368,6 +364,7 @@ class Config:
     retention: float = 30 * 86400.0
     """Seconds for which per-probe results are kept."""
     outage_series: OutageSeries = OutageSeries()
+    notify: tuple[NotifyTarget, ...] = ()
     warnings: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     """The files that were read, secrets' files included: a change of one is a reason to reload."""
@@ -405,8 +402,11 @@ class Phases:
     """Longest silence between two outputs."""
     uncertainty: float = 0.0
     """How much earlier than stamped the first output may have arrived (one read, many events)."""
-    doubtful: bool = False
-    """The wall clock moved or the uncertainty is large: keep the token clocks out of histograms."""
+    lag: float | None = None
+    """How long the first output lay in the kernel until we read it; None without its stamps."""
+    doubtful: tuple[str, ...] = ()
+    """Those of the four token clocks above that may be off by more than is vouched for (one read
+    held many events, or the wall clock was stepped): they are kept out of the histograms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, TextIO
+from collections.abc import Iterable, Sequence
 
+from monitor import terminal
 from monitor.dialects.signals import Request
 from monitor.judge.company import excused
 from monitor.model import (
@@ -21,15 +20,25 @@ from monitor.model import (
 from monitor.probe.client import Client
 from monitor.probe.exchange import Exchange
 from monitor.probe.network import Guard
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
 from monitor.run.rounds import attempt
+from monitor.terminal import Cell, Column, Look, Progress
 from monitor.trace import Tape
 
 SPREAD = 1.0
 """Seconds over which the starts are spread at most; colliding starts would distort the times."""
 START_GAP = 0.05
 
-COLUMNS = ("name", "verdict", "reason", "first token", "total", "tokens", "cost")
+COLUMNS = (
+    Column("name", gives=True),
+    Column("verdict"),
+    Column("reason"),
+    Column("first token", right=True, spare=1),
+    Column("total", right=True, spare=2),
+    Column("tokens", right=True, spare=3),
+    Column("cost", right=True, spare=4),
+)
+_PAINT = {Verdict.OK: terminal.GREEN, Verdict.FAILED: terminal.RED, Verdict.VOID: terminal.DIM}
 
 
 class Tapes(dict[str, list[Tape]]):
@@ -43,84 +52,60 @@ async def probe_all(
     config: Config,
     checks: Sequence[Check],
     poll: PollClock,
-    progress: TextIO,
+    progress: Progress,
     tapes: Tapes | None = None,
 ) -> list[Attempt]:
     """One attempt at each of `checks`, all at the same time, in the order given.
 
     `tapes`, if given, gets a recording of every exchange.
     """
-    done = 0
+    waiting = dict.fromkeys(check.name for check in checks)
     rng = random.Random()
     async with Client(poll, tapes.record if tapes is not None else None) as client:
         guard = Guard(client, config.guard_targets)
 
         async def one(rank: int, check: Check) -> Attempt:
-            nonlocal done
             await asyncio.sleep(rank * min(START_GAP, SPREAD / len(checks)))
             seen = await attempt(client, check, rng)
             if seen.verdict is Verdict.FAILED and seen.reason in NETWORK_REASONS:
                 ours = await guard.to_blame(check, seen.reason, ever_ok=False)
                 seen = excused(seen) if ours else seen
-            done += 1
-            print(f"[{done}/{len(checks)}] {_brief(seen)}", file=progress, flush=True)
+            del waiting[check.name]
+            progress.show(_so_far(len(checks), waiting))
             return seen
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(rank, check)) for rank, check in enumerate(checks)]
+        progress.show(_so_far(len(checks), waiting))
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(rank, check)) for rank, check in enumerate(checks)]
+        finally:
+            progress.clear()
     return [task.result() for task in tasks]
 
 
-def as_json(check: Check, seen: Attempt) -> dict[str, Any]:
-    """One entry of `once --json`; absent values are null."""
-    return {
-        "name": check.name,
-        "provider": check.provider,
-        "model": check.model or None,
-        "verdict": seen.verdict.value,
-        "reason": seen.reason.value if seen.reason else None,
-        "detail": seen.detail,
-        "status": seen.status,
-        "first_token_seconds": seen.phases.first_token,
-        "first_answer_token_seconds": seen.phases.first_answer,
-        "total_seconds": seen.seconds,
-        "tokens": asdict(seen.tokens or Tokens()),
-        "cost_usd": seen.cost_usd,
-    }
-
-
-def table(attempts: Sequence[Attempt], *, colour: bool) -> str:
+def table(attempts: Sequence[Attempt], look: Look) -> str:
     """The result for people: aligned columns, then a line for each check that was not ok."""
-    rows = [COLUMNS, *(_row(seen) for seen in attempts)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = [_line(row, widths) for row in rows]
-    if colour:
-        lines[0] = f"\033[1m{lines[0]}\033[0m"
-        lines[1:] = [_painted(line, seen) for line, seen in zip(lines[1:], attempts, strict=True)]
+    lines = [terminal.table(COLUMNS, [_row(seen) for seen in attempts], look)]
     bad = [seen for seen in attempts if seen.verdict is not Verdict.OK]
-    notes = [f"{seen.check}: {seen.detail}" for seen in bad if seen.detail]
+    notes = [f"{seen.check}: {terminal.one_line(seen.detail)}" for seen in bad if seen.detail]
     return "\n".join([*lines, *(["", *notes] if notes else [])])
-
-
-def wants_colour(stream: TextIO, no_color: str | None) -> bool:
-    return stream.isatty() and not no_color
 
 
 def exit_code(attempts: Sequence[Attempt]) -> int:
     return 0 if all(seen.verdict is Verdict.OK for seen in attempts) else 1
 
 
-def _row(seen: Attempt) -> tuple[str, ...]:
+def _row(seen: Attempt) -> tuple[Cell, ...]:
     tokens = seen.tokens or Tokens()
     used = "" if tokens.input is None else f"{tokens.input}+{tokens.output or 0}"
     return (
-        seen.check,
-        seen.verdict.value,
-        seen.reason.value if seen.reason else "",
-        _seconds(seen.phases.first_token),
-        _seconds(seen.seconds),
-        used,
-        "" if seen.cost_usd is None else f"${seen.cost_usd:.7f}",
+        Cell(seen.check),
+        Cell(seen.verdict.value, _PAINT.get(seen.verdict, terminal.YELLOW)),
+        Cell(seen.reason.value if seen.reason else ""),
+        Cell(_seconds(seen.phases.first_token)),
+        Cell(_seconds(seen.seconds)),
+        Cell(used),
+        Cell("" if seen.cost_usd is None else f"${seen.cost_usd:.7f}"),
     )
 
 
@@ -128,21 +113,6 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.3f} s"
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        cell.ljust(width) if column < 3 else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
-
-
-_PAINT = {Verdict.OK: "32", Verdict.FAILED: "31", Verdict.VOID: "2"}
-
-
-def _painted(line: str, seen: Attempt) -> str:
-    return f"\033[{_PAINT.get(seen.verdict, '33')}m{line}\033[0m"
-
-
-def _brief(seen: Attempt) -> str:
-    reason = f" ({seen.reason})" if seen.reason else ""
-    return f"{seen.check}: {seen.verdict}{reason} after {seen.seconds:.2f} s"
+def _so_far(total: int, waiting: Iterable[str]) -> str:
+    names = list(waiting)
+    return f"{total - len(names)} of {total} probed, waiting for {', '.join(names)}"

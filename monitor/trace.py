@@ -27,7 +27,7 @@ from monitor.judge.reply import Stamp
 from monitor.model import Attempt, Check
 from monitor.probe.chat import check_secrets
 from monitor.probe.exchange import Exchange
-from monitor.redact import MARK, redact
+from monitor.redact import MARK, redact, redact_cut
 
 READS_SHOWN = 400
 """Reads of one body that are shown at most, half of them from its end."""
@@ -38,7 +38,9 @@ _HARMLESS = frozenset(
     {"accept", "accept-encoding", "anthropic-version", "content-type", "user-agent", "x-amz-date"}
 )
 _COOKIES = frozenset({"set-cookie", "set-cookie2"})
-_UNPRINTABLE = dict.fromkeys({*range(32), 127} - {ord("\n")}, "\N{MIDDLE DOT}")
+_UNPRINTABLE = dict.fromkeys(
+    {*range(32), *range(127, 160), *range(0xD800, 0xE000)} - {ord("\n")}, "\N{MIDDLE DOT}"
+)
 
 
 class Tape(NamedTuple):
@@ -64,7 +66,7 @@ def trace(check: Check, tapes: Iterable[Tape], attempt: Attempt) -> str:
         lines += _exchange(check, tape, start)
     lines += _verdict(attempt)
     secrets = check_secrets(check)
-    told = [_told(line._replace(text=redact(line.text, secrets))) for line in lines]
+    told = [_told(line._replace(text=redact_cut(line.text, secrets))) for line in lines]
     return "\n".join([f"── {check.name}  {check.protocol or check.mode}", *told, ""])
 
 

@@ -22,7 +22,8 @@ import pytest
 from monitor import __version__
 from monitor.cli import main
 from monitor.simulator import SimulatedProvider
-from tests.serving import free_port
+from tests.serving import free_port, serving
+from tests.test_notify import Receiver
 
 ROOT = Path(__file__).parent.parent
 KEY = "sk-canary-of-the-command-line"
@@ -81,9 +82,77 @@ async def test_once_prints_a_table_and_its_exit_code_tells(
     assert first.split()[:2] == ["healthy", "ok"]
     assert second.split()[:3] == ["quota_402", "limited", "quota"]
     assert "quota_402: HTTP 402: Insufficient Balance" in out
-    assert "[2/2]" in err
+    assert err == "", "progress is for terminals"
+    assert "\033" not in out
     assert (await monitor("once", "healthy", "--config", str(config)))[0] == 0
     assert KEY not in out + err
+
+
+async def test_a_terminal_sees_progress_and_colours_and_is_left_clean(
+    provider: SimulatedProvider, tmp_path: Path
+) -> None:
+    config = checks(tmp_path / "c.yaml", provider.url, "healthy", "quota_402")
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "monitor", "once", "--config", str(config), cwd=ROOT,
+        env=environment(TERM="xterm", NO_COLOR="", COLUMNS="55"), stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    await process.wait()
+    said = b""
+    with contextlib.suppress(OSError):  # which is how the end of it is told
+        while piece := os.read(ours, 65536):
+            said += piece
+    os.close(ours)
+    shown = said.decode()
+    assert "0 of 2 probed, waiting for healthy, quota_402" in shown
+    assert "\033[32mok\033[0m" in shown and "\033[33mlimited\033[0m" in shown
+    _, _, table = shown.rpartition("\r\033[K")
+    assert "probed" not in table and "quota_402" in table
+    assert "cost" not in table, "there was no room for it"
+
+
+async def test_notify_test_tells_which_target_took_the_message(tmp_path: Path) -> None:
+    token = "canary-of-the-address"
+    receiver = Receiver((200, {}))
+    config = tmp_path / "c.yaml"
+    async with serving(receiver) as port:
+        targets = [
+            {"name": "good", "webhook": f"http://127.0.0.1:{port}/{token}"},
+            {"name": "chat", "apprise": f"json://127.0.0.1:{port}/{token}"},
+            {"name": "dead", "webhook": f"http://127.0.0.1:{free_port()}/{token}"},
+        ]
+        config.write_text(json.dumps({"checks": [{"provider": "deepseek"}], "notify": targets}))
+        code, out, err = await monitor("notify-test", "--config", str(config))
+        assert code == 1
+        assert [line.split()[:3] for line in out.splitlines()[1:]] == [
+            ["good", "webhook", "ok"], ["chat", "apprise", "ok"], ["dead", "webhook", "no"],
+        ]  # fmt: skip
+        assert token not in out + err and "127.0.0.1" not in out + err
+        assert (await monitor("notify-test", "good", "--config", str(config)))[0] == 0
+    events = [json.loads(got.partition(b"\r\n\r\n")[2]).get("event") for got in receiver.got]
+    assert sorted(map(str, events)) == ["None", "test", "test"]
+    code, _, err = await monitor("notify-test", "nobody", "--config", str(config))
+    assert code == 2 and "nobody" in err and "good" in err
+    assert (await monitor("notify-test", "--config", str(tmp_path / "none.yaml")))[0] == 2
+
+
+async def test_the_service_counts_notifications_from_zero_and_stops_with_a_dead_target(
+    provider: SimulatedProvider, tmp_path: Path
+) -> None:
+    config = checks(tmp_path / "c.yaml", provider.url, "healthy")
+    document = json.loads(config.read_text())
+    document["notify"] = [{"name": "ops", "webhook": f"http://127.0.0.1:{free_port()}/"}]
+    config.write_text(json.dumps(document))
+    data = tmp_path / "data"
+    async with running("run", "--config", str(config), "--data-dir", str(data)) as (process, url):
+        series = 'aichat_notifications_total{event="opened",result="delivered",target="ops"} 0.0'
+        text = await until(f"{url}/metrics", lambda page: series in page)
+        assert text.count("aichat_notifications_total{") == 12
+        process.terminate()
+        await process.communicate()
+    assert process.returncode == 0
+    assert not (data / "notified.json").exists(), "nothing was told"
 
 
 async def test_once_as_json_has_the_documented_shape(
@@ -342,7 +411,7 @@ async def test_without_any_network_every_check_is_unknown_and_nothing_is_claimed
 def test_the_readme_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    listed = set(re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE))
+    listed = set(re.findall(r"^    ([\w-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE))
     readme = (ROOT / "README.md").read_text("utf-8")
     assert {"run", "outages", "schema"} <= listed
-    assert set(re.findall(r"^\| `monitor (\w+)", readme, re.MULTILINE)) == listed
+    assert set(re.findall(r"^\| `monitor ([\w-]+)", readme, re.MULTILINE)) == listed

@@ -28,7 +28,6 @@ from monitor.config import (
     presets,
     secrets,
 )
-from monitor.config.duration import seconds, spelled
 from monitor.config.errors import Findings, Place, shown
 from monitor.config.keys import KeyFinder
 from monitor.config.schema import keys_at
@@ -36,6 +35,7 @@ from monitor.config.shapes import CHECKS, FileShape
 from monitor.config.source import read_file
 from monitor.config.tree import read_tree
 from monitor.config.urls import read_url
+from monitor.duration import seconds, spelled
 from monitor.model import (
     ChatExpect,
     Check,
@@ -971,7 +971,7 @@ def places(shape: Any, trail: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
         yield (*trail, key)
         if key not in ("unknown", "json") and keys_at(shape, (*trail, key)):
             yield from places(shape, (*trail, key))
-        if key == "maintenance":
+        if key in ("maintenance", "notify"):
             yield from places(shape, (*trail, key, 0))
 
 

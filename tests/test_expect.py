@@ -195,7 +195,7 @@ def replied(*texts: str, ending: Ending = Ending.COMPLETE) -> Reply:
     reply = Reply(DIALECTS["openai-chat"])
     signals = [*map(Output, texts), Finish(ending, "x"), Done()]
     for at, signal in enumerate(signals):
-        reply._take(signal, Stamp(at, at, at), alone=True)
+        reply.take(signal, Stamp(at, at, at))
     return reply
 
 
@@ -242,13 +242,13 @@ def test_an_empty_answer_is_none_whatever_is_demanded(
 
 def test_thinking_is_no_answer_whichever_way_it_comes() -> None:
     reply = Reply(DIALECTS["openai-chat"])
-    reply._take(Output("14", Channel.REASONING), Stamp(0, 0, 0), alone=True)
+    reply.take(Output("14", Channel.REASONING), Stamp(0, 0, 0))
     assert (reply.answer, reply.reasoned, reply.answer_at) == ("", True, None)
 
 
 def test_a_bad_finish_is_not_mended_by_a_good_one_after_it() -> None:
     reply = replied("14", ending=Ending.BROKEN)
-    reply._take(Finish(Ending.COMPLETE, "stop"), Stamp(9, 9, 9), alone=True)
+    reply.take(Finish(Ending.COMPLETE, "stop"), Stamp(9, 9, 9))
     assert reply.finish == Finish(Ending.BROKEN, "x")
 
 

@@ -23,7 +23,7 @@ from monitor.show.cells import Histogram
 from monitor.show.entries import FAMILIES
 from monitor.show.exposition import Format
 from monitor.show.metrics import Metrics
-from monitor.show.scrape import LOOK, STEP, Scrape
+from monitor.show.scrape import BLOCK, LOOK, STEP, Scrape
 from monitor.show.text import number
 from monitor.show.views import StateView
 from tests.making import chat_check, web_check
@@ -249,6 +249,14 @@ def test_what_a_scrape_costs_goes_with_what_changed() -> None:
     assert first >= 300 * (families + LOOK) / (STEP + families + LOOK) - 1
     assert idle <= 300 * (1 + LOOK) / STEP
     assert idle < some <= idle + 30 * families / STEP + 1
+
+
+def test_every_check_is_on_the_page_once() -> None:
+    metrics, checks = many(2 * BLOCK + 1)
+    page = ours(metrics).splitlines()
+    for family in ("aichat_probes_total", "aichat_check_up", "aichat_check_info"):
+        names = [line.split('"')[1] for line in page if line.startswith(f"{family}{{")]
+        assert sorted(names) == sorted(check.name for check in checks)
 
 
 def test_no_piece_of_a_page_grows_with_the_number_of_checks() -> None:

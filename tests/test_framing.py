@@ -13,7 +13,7 @@ from monitor.dialects import DIALECTS, Framing
 from monitor.dialects.event_stream import BROKEN, EventStream
 from monitor.dialects.loose_sse import LooseSSE
 from monitor.dialects.ndjson import NDJSON
-from monitor.dialects.sse import Event, TooLargeError
+from monitor.dialects.sse import PIECES, Event, TooLargeError
 from monitor.judge.reply import Reply, Stamp
 from monitor.model import Reason
 from tests.frames import event, frame
@@ -96,13 +96,21 @@ def test_what_grows_past_the_limit_is_refused() -> None:
 
 def test_a_document_that_only_its_end_makes_too_large_is_refused() -> None:
     reply = Reply(DIALECTS["gemini"])
-    assert not reply.feed(b"{\n" + b"x" * (1 << 19) + b"\n" + b"y" * (1 << 19), Stamp(0, 0, 0))
+    assert not reply.feed(b"{\n" + b"x" * (1 << 18) + b"\n" + b"y" * (1 << 18), Stamp(0, 0, 0))
     assert reply.end(Stamp(1, 1, 1))
     assert reply.problem and reply.problem.reason is Reason.TOO_LARGE
 
 
+def test_a_document_of_countless_lines_is_whole_and_kept_in_few_pieces() -> None:
+    framing = LooseSSE()
+    lines = [b"{", *[b"xy"] * 5000, b"}"]
+    assert framing.feed(b"\n".join(lines[:-1]) + b"\n") == []
+    assert len(framing._document) <= PIECES + 1
+    assert framing.feed(b"}\n") == [Event("", b"\n".join(lines))]
+
+
 def test_a_hostile_line_is_scanned_once() -> None:
-    wire = b"{" + b'\\"' * 400_000 + b"\n}\n"
+    wire = b"{" + b'\\"' * 250_000 + b"\n}\n"
     assert len(events(LooseSSE(), wire)) <= 1
 
 

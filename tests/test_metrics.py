@@ -287,6 +287,13 @@ def test_an_answered_probe_enters_every_clock() -> None:
     assert seen.get("aichat_probe_start_delay_seconds_sum") == pytest.approx(0.02)
 
 
+def test_every_read_of_a_first_output_tells_how_late_it_was() -> None:
+    late, later = (attempt(phases=replace(PHASES, lag=lag)) for lag in (0.002, 0.03))
+    seen = after(probe(late, attempt(), later))
+    assert seen.get("aichat_read_lag_seconds_count") == 2
+    assert seen.get("aichat_read_lag_seconds_sum") == pytest.approx(0.032)
+
+
 def test_gauges_speak_of_the_last_probe() -> None:
     seen = after(probe())
     assert seen.get("aichat_probe_success", **C) == 1
@@ -373,7 +380,7 @@ def test_every_attempt_of_a_round_is_billed() -> None:
 
 
 def test_doubtful_clocks_stay_out_of_the_token_histograms() -> None:
-    seen = after(probe(attempt(phases=replace(PHASES, doubtful=True))))
+    seen = after(probe(attempt(phases=replace(PHASES, doubtful=("stream",)))))
     assert seen.get("aichat_probe_duration_seconds_count", **C) == 1
     for name in (
         "time_to_first_token",
@@ -651,6 +658,7 @@ def everything() -> Metrics:
     metrics = Metrics(
         "1.2.3",
         lambda: [view(chat, outages=(over,)), view(web, State.DOWN)],
+        notifications=lambda: {("ops", "opened", "delivered"): 1},
         clock=lambda: NOW,
     )
     for check in (chat, web):

@@ -86,3 +86,13 @@ async def test_the_keyless_look_carries_no_secret_and_is_never_ok(client: Client
     assert (seen.verdict, seen.reason) == (Verdict.LIMITED, Reason.NO_KEY)
     assert asked[0].startswith(b"GET /models ")
     assert CANARY.encode() not in asked[0]
+
+
+async def test_a_connection_that_ends_without_an_answer_is_not_silently_tried_again(
+    client: Client,
+) -> None:
+    asked: list[bytes] = []
+    async with serving(recording(b"", asked)) as port:
+        attempt = await web(client, web_check(f"http://127.0.0.1:{port}/"))
+    assert attempt.reason is Reason.TRUNCATED
+    assert len(asked) == 1

@@ -18,8 +18,10 @@ import trustme
 from monitor.dialects import DIALECTS
 from monitor.model import Price, Reason, Secret, Slow, Timeouts, Tls, Verdict
 from monitor.probe import chat as chat_module
+from monitor.probe import wire as wire_module
 from monitor.probe.chat import chat
 from monitor.probe.client import Client
+from monitor.probe.wire import KERNEL_STAMPS
 from tests.making import ASKED, chat_check
 from tests.serving import END, EVENTS, Handler, always, chunk, head, serving
 from tests.transcripts import transcript
@@ -293,7 +295,24 @@ async def test_a_first_token_whose_time_is_uncertain_is_not_called_slow(client: 
     attempt = await seen(client, always(answer), slow=Slow(first_token=1e-9, total=9))
     assert attempt.verdict is Verdict.OK
     assert attempt.phases.uncertainty > 0
-    assert attempt.phases.doubtful == (attempt.phases.uncertainty > 5e-3)
+    assert ("first_token" in attempt.phases.doubtful) == (attempt.phases.uncertainty > 5e-3)
+
+
+async def test_a_doubt_about_the_stream_is_none_about_the_first_token(client: Client) -> None:
+    async def handler(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(head(headers=EVENTS) + chunk(ROLE + TOKEN))
+        await writer.drain()
+        await asyncio.sleep(0.03)
+        # With more behind it, and no poll to say when: it may have come right after the first.
+        writer.write(chunk(TOKEN + FINISH + DONE) + END)
+
+    phases = (await seen(client, handler)).phases
+    assert set(phases.doubtful) == {"stream", "stall"}
+    assert phases.uncertainty == 0.0
+    assert (phases.lag is not None) == KERNEL_STAMPS
+    assert phases.lag is None or 0.0 <= phases.lag < 1.0
 
 
 async def test_one_line_of_a_hundred_megabytes_is_refused_in_little_memory(client: Client) -> None:
@@ -397,6 +416,20 @@ async def test_an_expired_certificate_is_tls_and_its_date_is_known(
     attempt = await over_tls(client, context, trusting)
     assert attempt.reason is Reason.TLS
     assert attempt.certificate_expires == expired.timestamp()
+
+
+async def test_a_certificate_is_read_once_and_a_new_one_is_seen(
+    client: Client, authority: trustme.CA, trusting: Tls
+) -> None:
+    from datetime import UTC, datetime
+
+    ends = [datetime(2099, 1, day, tzinfo=UTC) for day in (1, 2)]
+    contexts = [tls_server(authority, not_after=end) for end in ends]
+    wire_module._expiry.cache_clear()
+    seen = [await over_tls(client, contexts[number], trusting) for number in (0, 0, 1, 0)]
+    expected = [ends[number].timestamp() for number in (0, 0, 1, 0)]
+    assert [attempt.certificate_expires for attempt in seen] == expected
+    assert wire_module._expiry.cache_info().misses == 2
 
 
 async def test_a_certificate_of_another_name_is_tls(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.dialects.sse import SSE, Event, TooLargeError
+from monitor.dialects.sse import PIECES, SSE, Event, TooLargeError
 
 CASES: list[tuple[str, bytes, list[Event]]] = [
     ("one event", b"data: a\n\n", [Event("", b"a")]),
@@ -45,6 +45,22 @@ def test_what_grows_past_the_limit_is_refused(wire: bytes) -> None:
             decoder.feed(wire[i : i + 1])
 
 
-def test_a_line_of_a_megabyte_is_read() -> None:
-    data = b"y" * (1 << 20 >> 1)
+def test_a_line_of_half_a_megabyte_is_read() -> None:
+    data = b"y" * ((1 << 19) - len(b"data: "))
     assert SSE().feed(b"data: " + data + b"\n\n") == [Event("", data)]
+
+
+def test_an_event_of_countless_lines_is_whole_and_kept_in_few_pieces() -> None:
+    decoder = SSE()
+    for _ in range(5000):
+        assert decoder.feed(b"data: x\n") == []
+    assert len(decoder._data) <= PIECES + 1
+    assert decoder.feed(b"\n") == [Event("", b"\n".join([b"x"] * 5000))]
+
+
+def test_a_line_that_comes_in_countless_pieces_is_kept_in_few() -> None:
+    decoder = SSE()
+    for _ in range(5000):
+        decoder.feed(b"xy")
+    assert len(decoder._lines._fragments) <= PIECES
+    assert decoder._lines.pending == b"xy" * 5000

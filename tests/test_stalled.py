@@ -13,7 +13,7 @@ from monitor.judge.verdict import speed_finding
 from monitor.model import Phases, Reason, Slow, Timeouts, Verdict
 from monitor.probe import exchange as exchange_module
 from monitor.probe.client import Client
-from monitor.probe.wire import STALL, PollClock
+from monitor.probe.poll import STALL, PollClock
 from monitor.run.rounds import attempt
 from tests.making import chat_check, web_check
 from tests.serving import END, Handler, always, head, serving

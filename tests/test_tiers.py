@@ -13,6 +13,7 @@ import pytest
 from monitor.judge.track import begin
 from monitor.model import Attempt, Check, Config, Mode, Reachability, Reason, State, Verdict
 from monitor.probe.clock import now
+from monitor.run import tiers as tiers_module
 from monitor.run.rounds import Watch
 from monitor.run.tiers import Tiers, address, turn
 from tests.making import chat_check, expecting, web_check
@@ -61,7 +62,9 @@ def test_who_is_asked_often_or_not_at_all_sleeps_on(state: State) -> None:
     assert not sibling.wake.is_set()
 
 
-def test_one_extra_round_an_interval_and_none_in_the_middle_of_one() -> None:
+def test_one_extra_round_an_interval_and_none_in_the_middle_of_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first, sibling = watch_of(chat_check(name="first")), watch_of(chat_check(name="s"))
     tier = tiers(first, sibling)
     sibling.waiting = False
@@ -73,7 +76,8 @@ def test_one_extra_round_an_interval_and_none_in_the_middle_of_one() -> None:
     sibling.wake.clear()
     tier.trouble(first)
     assert not sibling.wake.is_set()
-    sibling.hurried -= sibling.check.interval
+    later = now().plus(sibling.check.interval)
+    monkeypatch.setattr(tiers_module, "now", lambda: later)
     tier.trouble(first)
     assert sibling.wake.is_set()
 

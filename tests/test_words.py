@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from monitor import words
 from monitor.model import Reason, State
-from monitor.show import words
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from monitor import words
 from monitor.dialects import DIALECTS
 from monitor.model import REASONS, Reason, Verdict
-from monitor.show import words
 from tests.transcripts import TRANSCRIPTS
 
 TEXT = """\

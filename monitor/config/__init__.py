@@ -36,13 +36,31 @@ __all__ = [
 ]
 
 
-def load(path: Path, env: Mapping[str, str], protocols: Iterable[str] = PROTOCOLS) -> Config:
+def load(
+    path: Path,
+    env: Mapping[str, str],
+    protocols: Iterable[str] = PROTOCOLS,
+    before: Config | None = None,
+) -> Config:
     """The configuration in a file, or in all `*.yaml` of a folder; raises ConfigErrors.
 
     `protocols` are those that this version can speak: a check that needs another one is an error.
+    A check that is as it was `before` is the same object.
     """
     with _collector_at_rest():
-        return parse(read_documents(path), env, read_file, protocols)
+        documents = read_documents(path)
+        try:
+            return parse(documents, env, read_file, protocols, before=before)
+        finally:
+            _let_go(documents)
+
+
+def _let_go(documents: Iterable[Document]) -> None:
+    """Forget long lists bit by bit: all at once, no other thread could run."""
+    for document in documents:
+        for value in document.data.values() if isinstance(document.data, dict) else ():
+            while isinstance(value, list) and value:
+                value.pop()
 
 
 @contextmanager

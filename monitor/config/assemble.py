@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.config.case import World
 from monitor.config.errors import ConfigErrors, Document, Findings, Place, hint, kind, shown
+from monitor.config.notify import targets
 from monitor.config.parts import PROTOCOLS
 from monitor.config.presets import Preset, presets
 from monitor.config.resolve import resolve
@@ -33,12 +34,14 @@ def parse(
     read_file: Callable[[Path], bytes],
     protocols: Iterable[str] = PROTOCOLS,
     known: Mapping[str, Preset] | None = None,
+    before: Config | None = None,
 ) -> Config:
     """The configuration that the documents describe; raises ConfigErrors, and nothing else.
 
-    `read_file` is asked for the files of keys and certificates only.
+    `read_file` is asked for the files of keys and certificates only.  A check that is as it was
+    `before` is the same object.
     """
-    findings = Findings(known_keys())
+    findings = Findings(known_keys)
     for document in documents:
         for flaw in document.flaws:
             findings.error(Place(document, flaw.trail), flaw.message, flaw.line)
@@ -57,7 +60,12 @@ def parse(
         defaults=defaults or {},
         defaults_place=at,
     )
-    checks = _checks(documents, world)
+    old = {check.name: check for check in before.checks} if before else {}
+    checks = _checks(documents, world, old)
+    if "notify" in sections:
+        at = sections["notify"]
+        data = _filled(at.document.data["notify"], at, env, findings)
+        settings["notify"] = targets(data, at, checks, world)
     if findings:
         raise ConfigErrors(findings.errors)
     sources = (*(document.name for document in documents), *map(str, reader.read))
@@ -146,7 +154,9 @@ def _warn_of_defaults(defaults: Mapping[str, Any], at: Place, findings: Findings
         findings.warn(at / "prompt", UNCHECKED)
 
 
-def _checks(documents: Sequence[Document], world: World) -> tuple[Check, ...]:
+def _checks(
+    documents: Sequence[Document], world: World, before: Mapping[str, Check]
+) -> tuple[Check, ...]:
     """The checks that are switched on; all of them are validated and need names of their own."""
     found: list[Check] = []
     names: dict[str, Place] = {}
@@ -161,7 +171,8 @@ def _checks(documents: Sequence[Document], world: World) -> tuple[Check, ...]:
         if raw is not None:
             _count_labels(raw, place, labels, world.findings)
             if check and raw.get("enabled", world.defaults.get("enabled", True)):
-                found.append(check)
+                known = before.get(check.name)
+                found.append(known if known == check else check)
     if empty and not world.findings:
         at = Place(documents[0], ("checks",))
         world.findings.error(at, "no checks, expected at least one")

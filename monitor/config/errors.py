@@ -92,12 +92,12 @@ class Place:
 class Findings:
     """Collects the errors and warnings of one load; a place keeps its first error only.
 
-    A second error at the same place is nearly always a consequence of the first.  `known_keys` are
-    words that paths may spell out whatever they look like.
+    A second error at the same place is nearly always a consequence of the first.  `known_keys` is
+    asked, if there are findings, for words that paths may spell out whatever they look like.
     """
 
-    def __init__(self, known_keys: Iterable[str] = ()) -> None:
-        self._known = frozenset(known_keys)
+    def __init__(self, known_keys: Callable[[], frozenset[str]] = frozenset) -> None:
+        self._known = known_keys
         self._errors: dict[tuple[str, Trail], ConfigError] = {}
         self._warnings: list[ConfigError] = []
 
@@ -122,7 +122,7 @@ class Findings:
         return tuple(str(warning) for warning in sorted(self._warnings))
 
     def _located(self, place: Place, message: str, line: int | None = None) -> ConfigError:
-        path = dotted(place.trail, self._known)
+        path = dotted(place.trail, self._known())
         line = line or place.document.line_of(place.trail)
         return ConfigError(place.document.name, line, path, message)
 
@@ -153,6 +153,11 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false (or off)"
     return str(value) if isinstance(value, int | float) else kind(value)
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a part of it looks like a key or a password."""
+    return bool(_SUSPECT.search(text))
 
 
 def kind(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor.config.errors import Findings, Place, shown
 from monitor.config.presets import Preset
-from monitor.config.urls import spellings, spellings_of_userinfo
+from monitor.config.urls import secret_parts, spellings, spellings_of_userinfo
 from monitor.config.variables import expand
 from monitor.model import Check, Config, Secret
 
@@ -102,6 +102,7 @@ class KeyFinder:
 def secrets(config: Config) -> tuple[str, ...]:
     """Every secret text in a configuration, longest first, in each form it may turn up in."""
     found = {text for check in config.checks for text in _secrets(check) if text.strip()}
+    found |= {text for target in config.notify for text in secret_parts(target.url.reveal())}
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 

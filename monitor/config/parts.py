@@ -38,6 +38,9 @@ FEEDS = (
     "rss",
 )
 
+#: What can be told of an outage.
+EVENTS = ("opened", "escalated", "resolved")
+
 strict = with_config(ConfigDict(extra="forbid"))
 
 
@@ -77,6 +80,8 @@ Switch = Annotated[bool, rules.switch()]
 Dollars = Annotated[float, fields.DOLLARS]
 Text = Annotated[str, rules.text("a text", 100_000)]
 Line = Annotated[str, rules.line("a text", 256)]
+SecretLine = Annotated[str, rules.line("a text such as ${WEBHOOK_URL}", 4096, keep=True)]
+Names = Annotated[list[Line], Field(min_length=1)]
 Regex = Annotated[str, fields.REGEX]
 FilePath = Annotated[str, rules.line("the path of a file", 4096, keep=True)]
 Provider = Annotated[str, rules.line("a preset", 256, keep=True)]
@@ -264,3 +269,21 @@ Guard = Annotated[
     Discriminator(_shape),
     about("What to try before an outage is believed that our own network would explain; or `off`."),
 ]
+
+
+@strict
+class NotifyShape(TypedDict, total=False):
+    name: Required[Annotated[Name, about("Unique name; logs and metrics call the target so.")]]
+    webhook: Annotated[SecretLine, about("http(s) address that takes our JSON: ${VARIABLE}.")]
+    webhook_file: Annotated[FilePath, about("File that holds the address.")]
+    apprise: Annotated[SecretLine, about("Apprise URL, such as slack://…: ${VARIABLE}.")]
+    apprise_file: Annotated[FilePath, about("File that holds the URL.")]
+    on: Annotated[
+        list[Annotated[str, rules.choice(*EVENTS)]],
+        Field(min_length=1, description="What to tell: opened, escalated, resolved (default all)."),
+    ]
+    after: Annotated[float, rules.length(), about("How long an outage has to last first.")]
+    repeat: Annotated[float, rules.length(least=60.0), about("Tell again while it lasts.")]
+    checks: Annotated[Names, about("Only of these checks …")]
+    groups: Annotated[Names, about("… of checks in these groups …")]
+    providers: Annotated[Names, about("… or of these providers (label or preset).")]

@@ -101,7 +101,7 @@ class Preset:
 
 def read_presets(document: Document) -> Mapping[str, Preset]:
     """Every preset of the file; raises ConfigErrors with all that is wrong in it."""
-    findings = Findings(known_keys())
+    findings = Findings(known_keys)
     for flaw in document.flaws:
         findings.error(Place(document, flaw.trail), flaw.message, flaw.line)
     found = {

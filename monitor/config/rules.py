@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
-from monitor.config import duration
+from monitor import duration
 from monitor.config.errors import hint, kind
 from monitor.config.variables import FromVariable
 

@@ -17,9 +17,23 @@ from monitor.config.errors import Findings, Place, hint, kind, shown
 from monitor.config.trail import Trail
 
 #: What stands below these keys may be a secret, or hold one.
-SECRET = frozenset(("api_key", "headers", "proxy", "url", "targets", "body"))
+SECRET = frozenset(
+    [
+        "api_key",
+        "headers",
+        "proxy",
+        "url",
+        "targets",
+        "body",
+        "webhook",
+        "apprise",
+        "cert",
+        "key",
+        "basic_auth_users",
+    ]
+)
 
-_LISTED = 12  # a mapping with more keys than this is not listed in a message
+_LISTED = 13  # a mapping with more keys than this is not listed in a message
 
 
 @cache
@@ -135,6 +149,7 @@ def _resolved(nodes: list[dict[str, Any]], schema: dict[str, Any]) -> list[dict[
     return done
 
 
+@cache
 def known_keys() -> frozenset[str]:
     """Every key of every shape: words that are certainly no secrets."""
     schema = _raw_schema(shapes.FileShape)

@@ -30,6 +30,7 @@ from monitor.config.parts import (
     Line,
     Maintenance,
     Name,
+    NotifyShape,
     OutageSeriesShape,
     PriceShape,
     Protocol,
@@ -181,6 +182,9 @@ class SettingsShape(TypedDict, total=False):
     ]
     outage_series: Annotated[
         OutageSeriesShape, about("Which outages that ended still have series of their own.")
+    ]
+    notify: Annotated[
+        list[NotifyShape], Field(min_length=1, description="Whom to tell of outages, and how.")
     ]
 
 

@@ -6,11 +6,11 @@ from dataclasses import fields
 from typing import Any
 
 from monitor.config.case import Case
-from monitor.config.duration import spelled
 from monitor.config.errors import Place, shown
 from monitor.config.layers import Layers, folded
 from monitor.config.urls import HiddenUrl
 from monitor.config.windows import window
+from monitor.duration import spelled
 from monitor.model import (
     ChatExpect,
     Confirm,

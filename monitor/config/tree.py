@@ -60,7 +60,15 @@ def read_tree(text: str) -> Tree:
         return _unreadable(1, "not YAML: seen a character that YAML does not allow")
     builder = _Builder()
     data = builder.build(root, ()) if root is not None else None
+    _let_go(root)
     return Tree(data, tuple(builder.flaws), lines_of(text))
+
+
+def _let_go(root: Node | None) -> None:
+    """Forget the nodes of long lists one by one: all at once, no other thread could run."""
+    for _key, value in root.value if isinstance(root, MappingNode) else ():
+        while isinstance(value, SequenceNode) and value.value:
+            value.value.pop()
 
 
 def _unreadable(line: int, message: str) -> Tree:

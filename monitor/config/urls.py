@@ -15,7 +15,11 @@ TARGET = "tcp://host:port or an http(s) address"
 
 _HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?")
 _KEY_NAMES = frozenset(
-    ("key", "api_key", "apikey", "api-key", "token", "access_token", "auth_token", "password")
+    {
+        *("key", "api_key", "apikey", "api-key", "subscription-key", "access_key"),
+        *("token", "access_token", "auth_token", "password", "secret", "client_secret"),
+        *("sig", "signature"),
+    }
 )
 
 
@@ -120,6 +124,25 @@ def read_proxy(text: str) -> str:
     except ValueError:
         raise ValueError("a proxy's address such as http://proxy:3128, or env") from None
     return HiddenUrl(text) if url.basic is not None else url.text
+
+
+def is_webhook(text: str) -> bool:
+    """Whether it is an http(s) address; unlike others, all of it is a secret, query included."""
+    parts = _split(text)
+    host = parts.hostname if parts else None
+    return bool(parts and host and parts.scheme in ("http", "https") and _is_host(host))
+
+
+def secret_parts(url: str) -> tuple[str, ...]:
+    """The forms in which a webhook's or an Apprise URL may turn up, whole or in parts.
+
+    A short path is left out: it is a word, and taking it out of every text tells more.
+    """
+    rest = url.partition("://")[2]
+    userinfo, _, address = rest.rpartition("@")
+    path = address.partition("/")[2]
+    found = (url, rest, userinfo, userinfo.partition(":")[2], path if len(path) >= 16 else "")
+    return tuple(dict.fromkeys(part for part in found if part))
 
 
 def spellings(basic: str) -> tuple[str, ...]:

@@ -63,7 +63,9 @@ def complaint(document: Any) -> Complaint | None:
     if error:
         return _flatten(error, document)
     flat = document.get("object") == "error" or document.get("type") == "error"
-    return _flatten(document, document) if flat or _is_coded(document) else None
+    if flat or ("code" in document and _is_coded(document)):
+        return _flatten(document, document)
+    return None
 
 
 def _is_coded(document: Mapping[str, Any]) -> bool:
@@ -153,7 +155,11 @@ def _text(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except (TypeError, ValueError):
+        pass
+    try:
         return repr(value)
+    except RecursionError:
+        return "words nested too deeply to be told"
 
 
 def _number(value: Any) -> int | None:
@@ -161,7 +167,9 @@ def _number(value: Any) -> int | None:
         return None
     if isinstance(value, int):
         return value
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+    # More digits than Python turns into a number (4,300) are no status either.
+    short = isinstance(value, str) and len(value) < 10 and value.isascii() and value.isdigit()
+    return int(value) if short else None
 
 
 def shorten(text: str, limit: int = SAID_LIMIT) -> str:

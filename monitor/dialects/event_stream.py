@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from typing import ClassVar
 
-from monitor.dialects.sse import Event, TooLargeError
+from monitor.dialects.sse import LIMIT, Event, TooLargeError
 
 BROKEN = "broken"
 
@@ -36,7 +36,7 @@ class EventStream:
 
     __slots__ = ("_broken", "_held", "_limit")
 
-    def __init__(self, limit: int = 1 << 20) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self._held = bytearray()
         self._limit = limit
         self._broken = False

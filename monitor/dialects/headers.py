@@ -30,11 +30,11 @@ _PAIRS = (
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """The provider's id of this request, at most 128 characters, or None."""
+    """The provider's id of this request as it says it, or None."""
     for name in REQUEST_IDS:
         value = headers.get(name)
         if value:
-            return value[:128]
+            return value
     return None
 
 

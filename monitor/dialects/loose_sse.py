@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from monitor.dialects.sse import SSE, Event, Lines, TooLargeError
+from monitor.dialects.sse import LIMIT, PIECES, SSE, Event, Lines, TooLargeError
 
 #: A JSON string of one line, or what there is of it; possessive, so that no line is scanned twice.
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)')
@@ -23,7 +23,7 @@ class LooseSSE:
 
     __slots__ = ("_depth", "_document", "_limit", "_lines", "_size", "_sse")
 
-    def __init__(self, limit: int = 1 << 20) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self._lines = Lines(limit)
         self._sse = SSE(limit)
         self._limit = limit
@@ -62,6 +62,8 @@ class LooseSSE:
         self._size += len(line)
         if self._size > self._limit:
             raise TooLargeError(f"a document of more than {self._limit} bytes")
+        if len(self._document) > PIECES:
+            self._document = [b"\n".join(self._document)]
         marks = _TEXT.sub(b"", line)
         self._depth += marks.count(b"{") + marks.count(b"[")
         self._depth -= marks.count(b"}") + marks.count(b"]")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from monitor.dialects.complaints import decode
-from monitor.dialects.sse import BOM, Event, Lines
+from monitor.dialects.sse import BOM, LIMIT, Event, Lines
 
 
 class NDJSON:
@@ -19,7 +19,7 @@ class NDJSON:
 
     __slots__ = ("_lines",)
 
-    def __init__(self, limit: int = 1 << 20) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self._lines = Lines(limit)
 
     @property

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.dialects.complaints import complaint
-from monitor.dialects.events import count, dig, unpack
+from monitor.dialects.events import count, dig, unpack, word
 from monitor.dialects.explain import explain_in_band
 from monitor.dialects.request import bearer, chat_headers, merge, under
 from monitor.dialects.signals import (
@@ -46,6 +46,8 @@ ENDINGS: Mapping[str, Ending] = {
     "insufficient_system_resource": Ending.OVERLOADED,
 }
 
+#: A choice of nothing else hides neither an error nor usage.
+_PLAIN = frozenset({"index", "delta", "logprobs", "finish_reason"})
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 
 
@@ -82,11 +84,11 @@ def _chunk(chunk: dict[str, Any]) -> list[Signal]:
     choice = choices[0] if isinstance(choices, list) and choices else None
     if isinstance(choice, dict):
         _choice(choice, signals)
-    groq = chunk.get("x_groq")
-    signals += _failed(choice) + _failed(groq)
     usage = chunk.get("usage")
-    if usage is None:
-        usage = _inner_usage(choice) or _inner_usage(groq)
+    for holder in (choice, chunk.get("x_groq")):
+        if isinstance(holder, dict) and not _PLAIN.issuperset(holder):
+            signals += _failed(holder)
+            usage = usage or holder.get("usage")
     if isinstance(usage, dict):
         signals.append(Usage(tokens(usage)))
     model = chunk.get("model")
@@ -96,7 +98,7 @@ def _chunk(chunk: dict[str, Any]) -> list[Signal]:
     return signals
 
 
-def _failed(holder: Any) -> list[Signal]:
+def _failed(holder: dict[str, Any]) -> list[Signal]:
     """An error that stands deeper than at the top: in a choice (OpenRouter), in `x_groq`."""
     found = complaint(holder)
     return [explain_in_band(found, streaming=True)] if found else []
@@ -106,11 +108,15 @@ def _choice(choice: dict[str, Any], signals: list[Signal]) -> None:
     delta = choice.get("delta")
     if isinstance(delta, dict):
         for name in _REASONING:
-            text = _text(delta.get(name))
-            if text:
+            thought = delta.get(name)
+            if thought and (text := _text(thought)):
                 signals.append(Output(text, Channel.REASONING))
                 break
-        _content(delta.get("content"), signals)
+        content = delta.get("content")
+        if isinstance(content, list):
+            _parts(content, signals)
+        elif content and isinstance(content, str):
+            signals.append(Output(content))
         refusal = delta.get("refusal")
         if isinstance(refusal, str) and refusal:
             signals.append(Output(refusal))
@@ -119,12 +125,8 @@ def _choice(choice: dict[str, Any], signals: list[Signal]) -> None:
         signals.append(Finish(ENDINGS.get(finish.lower(), Ending.BROKEN), finish))
 
 
-def _content(content: Any, signals: list[Signal]) -> None:
-    if isinstance(content, str):
-        if content:
-            signals.append(Output(content))
-        return
-    for part in content if isinstance(content, list) else ():
+def _parts(content: list[Any], signals: list[Signal]) -> None:
+    for part in content:
         if not isinstance(part, dict):
             continue
         thinking = _text(part.get("thinking"))
@@ -138,12 +140,8 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+        return "".join(word(part.get("text")) for part in value if isinstance(part, dict))
     return ""
-
-
-def _inner_usage(holder: Any) -> Any:
-    return holder.get("usage") if isinstance(holder, dict) else None
 
 
 def tokens(usage: Mapping[str, Any]) -> Tokens:

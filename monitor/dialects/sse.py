@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 BOM = b"\xef\xbb\xbf"
+LIMIT = 512 * 1024
+"""Bytes of one line or event; a probe asks for a few tokens."""
+PIECES = 1000
+"""Pieces in which a line or event is kept before they are joined: each takes memory of its own,
+forty times that of the byte that it may consist of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Lines:
         if not data:
             return []
         self._skip_lf = data.endswith(b"\r")
+        size = self._held + len(data)
         lines = data.splitlines()
         tail = lines.pop() if data[-1:] not in (b"\n", b"\r") else b""
         if lines and self._fragments:
@@ -66,7 +72,9 @@ class Lines:
         if tail:
             self._fragments.append(tail)
             self._held += len(tail)
-        if self._held > self._limit or any(len(line) > self._limit for line in lines):
+            if len(self._fragments) > PIECES:
+                self._fragments = [self.pending]
+        if size > self._limit and max(self._held, *map(len, lines), 0) > self._limit:
             raise TooLargeError(f"a line of more than {self._limit} bytes")
         return lines
 
@@ -78,7 +86,7 @@ class SSE:
 
     __slots__ = ("_data", "_first", "_limit", "_lines", "_name", "_size")
 
-    def __init__(self, limit: int = 1 << 20) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self._lines = Lines(limit)
         self._limit = limit
         self._data: list[bytes] = []
@@ -93,8 +101,11 @@ class SSE:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by `data`; raises TooLargeError past the bound."""
+        lines = self._lines.feed(data)
+        if self._is_whole(lines):
+            return [Event("", lines[0][6:])]
         events: list[Event] = []
-        for line in self._lines.feed(data):
+        for line in lines:
             if self._first:
                 self._first = False
                 line = line.removeprefix(BOM)
@@ -108,6 +119,16 @@ class SSE:
         """Events that the end of the body completes: none, an unterminated tail is truncation."""
         return []
 
+    def _is_whole(self, lines: list[bytes]) -> bool:
+        """Whether these lines are what nearly every read of a stream is: one event of one line."""
+        return (
+            len(lines) == 2
+            and not lines[1]
+            and lines[0].startswith(b"data: ")
+            and len(lines[0]) > 6
+            and not (self._data or self._name or self._first)
+        )
+
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         if name == b"data" or name == b"error":
@@ -116,6 +137,8 @@ class SSE:
             self._size += len(value)
             if self._size > self._limit:
                 raise TooLargeError(f"an event of more than {self._limit} bytes")
+            if len(self._data) > PIECES:
+                self._data = [b"\n".join(self._data)]
             if name == b"error":
                 self._name = "error"
         elif name == b"event":

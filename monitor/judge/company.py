@@ -29,36 +29,48 @@ def excused(attempt: Attempt) -> Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Origin:
+    """Who failed: failures of one provider, or of one host, are related."""
+
     provider: str
     host: str
-    at: float
 
 
 class Company:
     """Who fails now; hears every attempt."""
 
     def __init__(self) -> None:
-        self._failing: dict[str, Failure] = {}
+        self._failing: dict[str, Origin] = {}
+        self._latest: dict[Origin, dict[str, float]] = {}
+        """When each failing check of an origin failed, the latest last."""
 
     def suspect(self, check: Check, attempt: Attempt) -> bool:
         """Take in `attempt`; whether it may be a failure of our own network."""
         if attempt.verdict is not Verdict.FAILED:
-            self._failing.pop(check.name, None)
+            self.forget(check.name)
             return False
         if attempt.reason in NETWORK_REASONS | AMBIGUOUS:
-            own = Failure(check.provider, urlsplit(check.url).netloc, attempt.ended.mono)
+            self.forget(check.name)
+            own, at = Origin(check.provider, urlsplit(check.url).netloc), attempt.ended.mono
             self._failing[check.name] = own
-            return attempt.reason in NETWORK_REASONS or self._in_company(own)
+            self._latest.setdefault(own, {})[check.name] = at
+            return attempt.reason in NETWORK_REASONS or self._in_company(own, at)
         return False
 
     def forget(self, name: str) -> None:
-        self._failing.pop(name, None)
+        """The check answers again, or is gone."""
+        origin = self._failing.pop(name, None)
+        if origin is None:
+            return
+        failing = self._latest[origin]
+        del failing[name]
+        if not failing:
+            del self._latest[origin]
 
-    def _in_company(self, own: Failure) -> bool:
+    def _in_company(self, own: Origin, at: float) -> bool:
         return any(
-            own.at - other.at <= TOGETHER
-            and other.provider != own.provider
+            other.provider != own.provider
             and other.host != own.host
-            for other in self._failing.values()
+            and at - next(reversed(failing.values())) <= TOGETHER
+            for other, failing in self._latest.items()
         )

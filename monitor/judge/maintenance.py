@@ -9,12 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from monitor.model import Window
+from monitor.judge import state
+from monitor.judge.track import Track
+from monitor.model import Change, Check, Moment, State, Window
 
 LOOK_BACK = 8
 """Days in which a weekly window that is open now, or has just closed, may have begun."""
+
+
+def follow(track: Track, check: Check, at: Moment) -> tuple[Track, Change | None]:
+    """`track` as the check's maintenance windows want it at a moment."""
+    if not check.maintenance and track.state is not State.MAINTENANCE:
+        return track, None
+    since, edge = _edges(check.maintenance, at.wall)
+    moment = None if edge is None else at.plus(edge - at.wall)
+    return state.maintain(track, check, moment, at, opens=since is not None)
+
+
+# Many checks share their windows, and are looked at in the same moment.
+@lru_cache(maxsize=16)
+def _edges(windows: tuple[Window, ...], now: float) -> tuple[float | None, float | None]:
+    """Since when a window is open, and when that began or the last one closed."""
+    since = opened(windows, now)
+    return since, since if since is not None else shut(windows, now)
 
 
 def opened(windows: Iterable[Window], now: float) -> float | None:

@@ -17,7 +17,7 @@ from monitor.dialects.signals import (
     Signal,
     Usage,
 )
-from monitor.dialects.sse import Event, TooLargeError
+from monitor.dialects.sse import PIECES, Event, TooLargeError
 from monitor.judge.aloud import Opening, after_thinking
 from monitor.model import Reason, Tokens
 
@@ -46,6 +46,7 @@ class Reply:
         "_decoder",
         "_opening",
         "answer_at",
+        "answer_uncertainty",
         "answers",
         "dialect",
         "done",
@@ -59,6 +60,7 @@ class Reply:
         "stall",
         "tokens",
         "uncertainty",
+        "widest",
     )
 
     def __init__(self, dialect: Dialect) -> None:
@@ -73,7 +75,9 @@ class Reply:
         self.answer_at: Stamp | None = None
         self.last_at: Stamp | None = None
         self.stall: float | None = None
-        self.uncertainty = 0.0
+        self.uncertainty = self.answer_uncertainty = self.widest = 0.0
+        """How much earlier than stamped an output may have arrived: the first, the first of the
+        answer, any."""
         self.finish: Finish | None = None
         self.tokens: Tokens | None = None
         self.identity = Identity()
@@ -92,7 +96,7 @@ class Reply:
         except TooLargeError as error:
             self.problem = Problem(Reason.TOO_LARGE, str(error), rule="the size of an event")
             return True
-        return self._events(events, stamp)
+        return self._events(events, data, stamp)
 
     def end(self, stamp: Stamp) -> bool:
         """Take in the clean end of the body, which some framings and dialects are waiting for."""
@@ -101,14 +105,15 @@ class Reply:
         except TooLargeError as error:
             self.problem = Problem(Reason.TOO_LARGE, str(error), rule="the size of an event")
             return True
-        if self._events(events, stamp):
+        if self._events(events, b"", stamp):
             return True
         if self.dialect.ends_by_eof and self.finish is not None and not self._decoder.pending:
             self.done = True
         return self.done
 
-    def _events(self, events: list[Event], stamp: Stamp) -> bool:
-        for event in events:
+    def _events(self, events: list[Event], data: bytes, stamp: Stamp) -> bool:
+        last = len(events) - 1
+        for place, event in enumerate(events):
             try:
                 signals = self.dialect.read(event)
             except ValueError as error:
@@ -118,16 +123,21 @@ class Reply:
                     rule="every event must decode",
                 )
                 return True
+            width = stamp.at - stamp.since
+            if width and place == last and _ends(data, event):
+                width = 0.0  # the stamp is that of its very last byte
             for signal in signals:
-                self._take(signal, stamp, alone=len(events) == 1)
+                self.take(signal, stamp, width)
                 if self.done or self.problem:
                     return True
         return False
 
-    def _take(self, signal: Signal, stamp: Stamp, *, alone: bool) -> None:
+    def take(self, signal: Signal, stamp: Stamp, width: float = 0.0) -> None:
+        """Take in what an event said that came at `stamp`, or up to `width` seconds before it."""
+        if isinstance(signal, Output):
+            self._output(signal, stamp, width)
+            return
         match signal:
-            case Output(text, channel):
-                self._output(text, channel, stamp, alone=alone)
             case Usage(tokens):
                 self.tokens = _updated(self.tokens, tokens)
             case Finish():
@@ -137,29 +147,48 @@ class Reply:
             case Done():
                 self.done = True
             case Identity(model, request_id):
-                self.identity = Identity(
-                    self.identity.model or model, self.identity.request_id or request_id
-                )
+                known = self.identity
+                if known.model is None or known.request_id is None:
+                    self.identity = Identity(known.model or model, known.request_id or request_id)
             case Problem(late=late):
                 self.problem = replace(signal, reason=late) if late and self.outputs else signal
 
-    def _output(self, text: str, channel: Channel, stamp: Stamp, *, alone: bool) -> None:
+    def _output(self, output: Output, stamp: Stamp, width: float) -> None:
         self.outputs += 1
-        if self.first_at is None:
+        if width > self.widest:
+            self.widest = width
+        if self.last_at is None:
             self.first_at = stamp
-            self.uncertainty = 0.0 if alone else max(0.0, stamp.at - stamp.since)
-        elif self.last_at is not None:
-            self.stall = max(self.stall or 0.0, stamp.at - self.last_at.at)
+            self.uncertainty = width
+        else:
+            silence = stamp.at - self.last_at.at
+            if self.stall is None or silence > self.stall:
+                self.stall = silence
         self.last_at = stamp
-        if channel is Channel.REASONING:
+        text = output.text
+        if output.channel is Channel.REASONING:
             self.reasoned = True
             return
         if self._answer_size < ANSWER_LIMIT:
             self.answers.append(text)
             self._answer_size += len(text)
+            if len(self.answers) > PIECES:  # each takes memory of its own
+                self.answers = ["".join(self.answers)]
         if self.answer_at is None and self._opening.is_over(text):
             self.answer_at = stamp
+            self.answer_uncertainty = width
         self.reasoned = self.reasoned or self._opening.aloud
+
+
+def _ends(data: bytes, event: Event) -> bool:
+    """Whether nothing but the ends of lines came after `event` in the read `data`.
+
+    What follows came later, and the stamp is that of the last byte.  Binary frames end in a
+    checksum, and so never seem to be the end: their times are only less certain than they might be.
+    """
+    tail = data.rstrip(b"\r\n")
+    size = min(len(tail), len(event.data))
+    return tail[len(tail) - size :] == event.data[len(event.data) - size :]
 
 
 def _updated(before: Tokens | None, now: Tokens) -> Tokens:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 from monitor.judge.flapping import relapses, strictness
 from monitor.judge.track import (
@@ -47,20 +48,23 @@ from monitor.model import (
 
 def attempt_begins(track: Track, now: Moment) -> Track:
     """From here on time is pending until the attempt has ended."""
-    return replace(accrued(track, now), in_flight=now)
+    return accrued(track, now, in_flight=now)
 
 
 def attempt_ends(
     track: Track, check: Check, attempt: Attempt, *, first: bool
 ) -> tuple[Track, Change | None]:
     """Take in one attempt; `first` tells the first of its round from the rechecks."""
-    track = accrued(track, attempt.started)
-    track = replace(track, in_flight=None, last_attempt=attempt.ended)
-    if attempt.verdict is not Verdict.VOID:
-        track = replace(track, last_evidence=attempt.ended)
+    track = accrued(
+        track,
+        attempt.started,
+        in_flight=None,
+        last_attempt=attempt.ended,
+        last_evidence=track.last_evidence if attempt.verdict is Verdict.VOID else attempt.ended,
+        **({} if track.state is State.MAINTENANCE else _streaks(track, attempt)),
+    )
     if track.state is State.MAINTENANCE:
         return accrued(track, attempt.ended), None
-    track = _streaks(track, attempt)
     if first:
         track = _remembered(track, check.confirm, attempt.verdict)
     if attempt.verdict is Verdict.OK and _partial(track, check.confirm):
@@ -148,51 +152,36 @@ def wants_recheck(track: Track, verdict: Verdict) -> bool:
 # ---------------------------------------------------------------------------------- the parts
 
 
-def _streaks(track: Track, attempt: Attempt) -> Track:
+def _streaks(track: Track, attempt: Attempt) -> dict[str, Any]:
+    """What `attempt` makes of the streaks: the fields of `track` that change."""
+
     def grow(streak: Streak | None) -> Streak:
         return streak.grown() if streak else Streak(1, attempt.started)
 
     match attempt.verdict:
         case Verdict.OK:
-            return replace(
-                track,
-                failed=None,
-                bad=None,
-                limited=None,
-                ok=grow(track.ok),
-                answering=grow(track.answering),
-            )
+            ok, answering = grow(track.ok), grow(track.answering)
+            return {"failed": None, "bad": None, "limited": None, "ok": ok, "answering": answering}
         case Verdict.SLOW | Verdict.WRONG:
-            return replace(
-                track,
-                failed=None,
-                bad=grow(track.bad),
-                limited=None,
-                ok=None,
-                answering=grow(track.answering),
-            )
+            bad, answering = grow(track.bad), grow(track.answering)
+            return {"failed": None, "bad": bad, "limited": None, "ok": None, "answering": answering}
         case Verdict.FAILED:
-            return replace(
-                track,
-                failed=grow(track.failed),
-                bad=grow(track.bad),
-                limited=None,
-                ok=None,
-                answering=None,
-            )
+            failed, bad = grow(track.failed), grow(track.bad)
+            return {"failed": failed, "bad": bad, "limited": None, "ok": None, "answering": None}
         case Verdict.LIMITED:
-            return replace(track, limited=grow(track.limited), ok=None, answering=None)
+            return {"limited": grow(track.limited), "ok": None, "answering": None}
         case Verdict.VOID:
-            track = replace(track, ok=None, answering=None)
             ours = attempt.reason is Reason.LOCAL_NETWORK
-            return replace(track, failed=None, bad=None, recent=()) if ours else track
+            broken = {"failed": None, "bad": None, "recent": ()} if ours else {}
+            return {"ok": None, "answering": None, **broken}
 
 
 def _remembered(track: Track, confirm: Confirm, verdict: Verdict) -> Track:
     if verdict in {Verdict.VOID, Verdict.LIMITED} or track.state is State.DOWN:
         return track
-    recent = (*track.recent, verdict is not Verdict.OK)
-    return replace(track, recent=recent[-confirm.ratio.of :])
+    recent = (*track.recent, verdict is not Verdict.OK)[-confirm.ratio.of :]
+    # Where all is well for long, it is the same as before.
+    return track if recent == track.recent else replace(track, recent=recent)
 
 
 def _partial(track: Track, confirm: Confirm) -> bool:

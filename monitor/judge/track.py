@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import Any
 
 from monitor.model import Check, Moment, Outage, State
 
@@ -95,10 +96,13 @@ def later(one: Moment, other: Moment) -> Moment:
     return one if one.mono > other.mono else other
 
 
-def accrued(track: Track, now: Moment) -> Track:
-    """Book certain time to the present state, up to `now` or to where doubt began."""
+def accrued(track: Track, now: Moment, **changes: Any) -> Track:
+    """Book certain time to the present state, up to `now` or to where doubt began.
+
+    `changes` of other fields are made in the same step: every attempt passes here three times.
+    """
     doubt = pending(track)
-    return booked(track, doubt if doubt and doubt.mono < now.mono else now)
+    return booked(track, doubt if doubt and doubt.mono < now.mono else now, **changes)
 
 
 def pending(track: Track) -> Moment | None:
@@ -125,10 +129,11 @@ def _opposing(track: Track) -> tuple[Streak | None, ...]:
             return ()
 
 
-def booked(track: Track, until: Moment, state: State | None = None) -> Track:
+def booked(track: Track, until: Moment, state: State | None = None, **changes: Any) -> Track:
+    """Book time up to `until` to `state`, or else the present one; make `changes` as well."""
     if until.mono <= track.booked.mono:
-        return track
+        return replace(track, **changes) if changes else track
     elapsed = max(0.0, until.mono - max(track.booked.mono, track.counted))
     state = state or track.state
     seconds = {**track.seconds, state: track.seconds[state] + elapsed}
-    return replace(track, seconds=seconds, booked=until)
+    return replace(track, seconds=seconds, booked=until, **changes)

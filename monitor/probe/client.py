@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 from aiohttp.resolver import AsyncResolver
 from yarl import URL
 
 from monitor.dialects.signals import Request
 from monitor.model import Check, Tls
-from monitor.probe.wire import PollClock, StampedTLS, current, open_socket, stamping
+from monitor.probe.poll import PollClock
+from monitor.probe.wire import StampedTLS, current, open_socket, stamping
 
 _FAMILIES = {"any": socket.AF_UNSPEC, "4": socket.AF_INET, "6": socket.AF_INET6}
 
@@ -97,7 +99,7 @@ class Client:
             allow_redirects=False,
             ssl=self.context(check.tls) if request.url.startswith("https:") else False,
             server_hostname=check.tls.server_name,
-            proxy=_proxy(check.proxy, request.url),
+            proxy=proxy_of(check.proxy, request.url),
         )
 
     def context(self, tls: Tls) -> ssl.SSLContext:
@@ -130,11 +132,23 @@ def _context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Notes on the attempt's `Wire` when the connection is ready, tunnel and TLS included.
+
+    (A trace configuration could, too, but has aiohttp tell a dozen other things to nobody.)
+    """
+
+    async def connect(self, *args: Any, **named: Any) -> Connection:
+        connection = await super().connect(*args, **named)
+        wire = current.get()
+        if wire is not None:
+            wire.note_connected()
+        return connection
+
+
 def _session(family: socket.AddressFamily, resolver: AbstractResolver) -> aiohttp.ClientSession:
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(_connected)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+    session = aiohttp.ClientSession(
+        connector=_Connector(
             family=family,
             resolver=resolver,
             socket_factory=open_socket,
@@ -146,19 +160,15 @@ def _session(family: socket.AddressFamily, resolver: AbstractResolver) -> aiohtt
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
-        trace_configs=[trace],
         max_line_size=HEADER_LIMIT,
         max_field_size=HEADER_LIMIT,
     )
+    # Else a GET whose connection ends without an answer is asked again, and nobody is told.
+    session._retry_connection = False
+    return session
 
 
-async def _connected(_session: Any, _context: Any, _params: Any) -> None:
-    wire = current.get()
-    if wire is not None:
-        wire.note_connected()
-
-
-def _proxy(proxy: str | None, url: str) -> str | None:
+def proxy_of(proxy: str | None, url: str) -> str | None:
     """The proxy of one request.  The environment's proxies count only where a check asks."""
     if proxy != "env":
         return proxy

@@ -5,10 +5,9 @@ What the network does never raises; it becomes a finding.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -22,10 +21,13 @@ from monitor.judge.verdict import Finding
 from monitor.model import Check, Phases, Reason
 from monitor.probe.client import Client
 from monitor.probe.deadlines import Deadlines
-from monitor.probe.wire import MAX_DOUBT, Wire, current
+from monitor.probe.patience import Patience
+from monitor.probe.wire import Wire, current
 
 BODY_LIMIT = 4 << 20
 """Bytes of one body that are read at most; a probe asks for a few tokens."""
+AT_ONCE = 64 * 1024
+"""Bytes that are decompressed at once; a few compressed ones can hold any number."""
 SAID_LIMIT = 4096
 """Bytes of a body kept for the evidence: more than is shown, so that no secret is cut in two."""
 LATE = 1.0
@@ -83,7 +85,8 @@ async def exchange(client: Client, check: Check, request: Request, consumer: Con
     token = current.set(wire)
     result = Exchange(wire, reads=[] if client.on_exchange else None)
     deadlines = Deadlines(check.timeout, wire.started, consumer.streaming)
-    scope = asyncio.timeout_at(deadlines.next()[0])
+    scope = Patience(deadlines)
+    wire.waits(consumer.streaming)
     try:
         async with scope:
             await _converse(client, check, request, consumer, result, deadlines, scope)
@@ -92,6 +95,7 @@ async def exchange(client: Client, check: Check, request: Request, consumer: Con
     except (aiohttp.ClientError, OSError, HttpProcessingError, UndecodableError) as error:
         result.broken = blame(error, wire)
     finally:
+        wire.waits(-consumer.streaming)
         current.reset(token)
         if client.on_exchange:
             client.on_exchange(check, request, result)
@@ -105,13 +109,13 @@ async def _converse(
     consumer: Consumer,
     result: Exchange,
     deadlines: Deadlines,
-    scope: asyncio.Timeout,
+    scope: Patience,
 ) -> None:
     wire = result.wire
 
     def connected() -> None:
         deadlines.sent = wire.connected
-        scope.reschedule(deadlines.next()[0])
+        scope.renew()
 
     wire.on_connected = connected
     async with client.send(check, request) as response:
@@ -121,7 +125,7 @@ async def _converse(
         result.status = response.status
         result.headers = {name.lower(): value for name, value in response.headers.items()}
         consumer.head(response.status, result.headers, deadlines)
-        scope.reschedule(deadlines.next()[0])
+        scope.renew()
         try:
             await _read(response, consumer, result, deadlines, scope)
         finally:
@@ -133,7 +137,7 @@ async def _read(
     consumer: Consumer,
     result: Exchange,
     deadlines: Deadlines,
-    scope: asyncio.Timeout,
+    scope: Patience,
 ) -> None:
     decode = Decoding(result.headers.get("content-encoding", ""))
     progress = deadlines.progress
@@ -141,20 +145,21 @@ async def _read(
     while data := await response.content.readany():
         stamp = result.wire.stamp()
         size += len(data)
-        plain = decode(data)
-        if result.reads is not None:
-            result.reads.append((stamp, plain))
-        if len(result.said) < SAID_LIMIT:
-            result.said = (result.said + plain)[:SAID_LIMIT]
-        if consumer.body(plain, stamp, deadlines):
-            return
-        if max(size, decode.size) > BODY_LIMIT:
-            said = f"a body of more than {BODY_LIMIT} bytes"
-            result.broken = Finding(Reason.TOO_LARGE, said, "the size of the body")
-            return
-        if deadlines.progress != progress:
+        for plain in decode(data):
+            if result.reads is not None:
+                result.reads.append((stamp, plain))
+            if len(result.said) < SAID_LIMIT:
+                result.said = (result.said + plain)[:SAID_LIMIT]
+            if consumer.body(plain, stamp, deadlines):
+                return
+            if max(size, decode.size) > BODY_LIMIT:
+                said = f"a body of more than {BODY_LIMIT} bytes"
+                result.broken = Finding(Reason.TOO_LARGE, said, "the size of the body")
+                return
+        if progress is None and deadlines.progress is not None:
+            # Only the first output can bring the deadline nearer; later ones move it on.
             progress = deadlines.progress
-            scope.reschedule(deadlines.next()[0])
+            scope.renew()
     consumer.end(result.wire.stamp())
 
 
@@ -169,29 +174,44 @@ class UndecodableError(Exception):
     """A body in an encoding that cannot be undone."""
 
 
+class Inflate(Protocol):
+    """What `zlib.decompressobj` makes."""
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
 class Decoding:
-    """Undoes a `Content-Encoding` that was not asked for; bounded, so that no bomb unfolds."""
+    """Undoes a `Content-Encoding` that was not asked for; in pieces, so that no bomb unfolds."""
 
     def __init__(self, name: str) -> None:
         self.size = 0
         name = name.strip().lower()
-        self._inflate = None
+        self._inflate: Inflate | None = None
         if name in {"gzip", "x-gzip", "deflate"}:
             self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
         elif name not in {"", "identity"}:
             seen = shorten(name, 40)
             raise UndecodableError(f"content encoding {seen!r}, though identity was asked for")
 
-    def __call__(self, data: bytes) -> bytes:
-        """The plain bytes of `data`, at most a little over `BODY_LIMIT` in all."""
-        if self._inflate is None:
-            return data
-        try:
-            plain = self._inflate.decompress(data, BODY_LIMIT + 1 - min(self.size, BODY_LIMIT))
-        except zlib.error as error:
-            raise UndecodableError(f"a broken compressed body: {error}") from error
-        self.size += len(plain)
-        return plain
+    def __call__(self, data: bytes) -> Iterable[bytes]:
+        """The plain bytes of `data`: what was compressed a little at a time."""
+        return (data,) if self._inflate is None else self._unfolded(self._inflate, data)
+
+    def _unfolded(self, inflate: Inflate, data: bytes) -> Iterator[bytes]:
+        while True:
+            try:
+                plain = inflate.decompress(data, AT_ONCE)
+            except zlib.error as error:
+                raise UndecodableError(f"a broken compressed body: {error}") from error
+            self.size += len(plain)
+            if plain:
+                yield plain
+            data = inflate.unconsumed_tail
+            if len(plain) < AT_ONCE:
+                return
 
 
 def _expired(deadlines: Deadlines, wire: Wire) -> Finding:
@@ -269,8 +289,3 @@ def _words(error: BaseException) -> str:
 
 def _between(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else max(0.0, end - start)
-
-
-def doubtful(wire: Wire, uncertainty: float) -> bool:
-    """Whether the token clocks of this attempt may be off by more than we vouch for."""
-    return uncertainty > MAX_DOUBT or wire.clock_moved()

@@ -13,8 +13,8 @@ from monitor.dialects.request import plain_headers
 from monitor.dialects.signals import Request
 from monitor.judge.pages import reach_finding, web_finding
 from monitor.judge.verdict import Finding, speed_finding
-from monitor.model import Attempt, Check, Moment, Reason
-from monitor.probe.chat import evidence, told
+from monitor.model import Attempt, Check, Moment, Phases, Reason
+from monitor.probe.chat import evidence, named, told
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.consumers import PageConsumer
@@ -38,14 +38,14 @@ async def web(client: Client, check: Check) -> Attempt:
             headers = _page_headers(replace(check, headers={}, basic=None, api_key=None))
         url = target
     ended = now()
+    phases = seen.connection_phases()
     finding = seen.broken
     if finding is None:
         assert seen.status is not None
         finding = web_finding(check.page, seen.status, seen.headers, bytes(consumer.page))
     if finding.reason is None:
-        total = ended.mono - started.mono
-        finding = speed_finding(check, seen.connection_phases(), total, seen.wire.stalled)
-    return _attempt(check, started, ended, seen, finding)
+        finding = speed_finding(check, phases, ended.mono - started.mono, seen.wire.stalled)
+    return _attempt(check, started, ended, seen, phases, finding)
 
 
 async def reach(client: Client, check: Check) -> Attempt:
@@ -62,7 +62,7 @@ async def reach(client: Client, check: Check) -> Attempt:
         finding = seen.broken
     else:
         finding = reach_finding(seen.status, seen.headers, bytes(consumer.page), ended.wall)
-    return _attempt(check, started, ended, seen, finding)
+    return _attempt(check, started, ended, seen, seen.connection_phases(), finding)
 
 
 def _page_headers(check: Check) -> dict[str, str]:
@@ -78,12 +78,21 @@ def _target(check: Check, url: str, seen: Exchange) -> str | None:
         or seen.status not in {301, 302, 303, 307, 308}
     ):
         return None
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+        URL(target).origin()
+    except ValueError:  # an address that is none, `http://[`
+        return None
     return target if target.startswith(("http://", "https://")) else None
 
 
 def _attempt(
-    check: Check, started: Moment, ended: Moment, seen: Exchange, finding: Finding
+    check: Check,
+    started: Moment,
+    ended: Moment,
+    seen: Exchange,
+    phases: Phases,
+    finding: Finding,
 ) -> Attempt:
     kept = None if finding.reason is Reason.NO_KEY else evidence(check, finding, seen)
     return Attempt(
@@ -95,8 +104,8 @@ def _attempt(
         detail=told(check, finding.detail),
         rule=told(check, finding.rule),
         status=seen.status,
-        request_id=request_id(seen.headers),
-        phases=seen.connection_phases(),
+        request_id=named(check, request_id(seen.headers)),
+        phases=phases,
         evidence=kept,
         retry_after=retry_after(seen.headers, ended.wall),
         certificate_expires=seen.wire.certificate_expires,

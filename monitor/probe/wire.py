@@ -1,4 +1,4 @@
-"""Where time is measured: socket, TLS handshake, name resolution and the event loop's poll.
+"""Where time is measured: socket, TLS handshake and name resolution (and `poll`).
 
 aiohttp hands no per-read times out, so one `Wire` per attempt travels in a context variable, and
 whoever moves bytes for the attempt notes times on it:
@@ -7,8 +7,7 @@ whoever moves bytes for the attempt notes times on it:
   the last byte of each read.  It is exact however late the event loop got round to reading.
 * `StampedTLS` is the `sslobject_class` of every TLS context: it sees the handshake begin and end
   and the peer's certificate, also one that fails verification.
-* `PollClock` is the event loop's selector.  Bytes that came before a poll would have been reported
-  by it, so it bounds from below when the first of several bytes can have arrived.
+* The event loop's `PollClock` bounds from below when the first of several bytes can have arrived.
 
 Without Linux's receive times everything falls back to the monotonic clock at the read.
 """
@@ -16,19 +15,19 @@ Without Linux's receive times everything falls back to the monotonic clock at th
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
 import ssl
 import struct
 import sys
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from monitor.judge.reply import Stamp
 from monitor.probe.clock import clock_offset
+from monitor.probe.poll import PollClock
 
 SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("qq")
@@ -36,67 +35,23 @@ _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 #: The layout above is that of 64-bit Linux; elsewhere reads are stamped by the monotonic clock.
 KERNEL_STAMPS = sys.platform == "linux" and sys.maxsize > 2**32
 
+READ = 64 * 1024
+"""Bytes of one read at most.  asyncio asks for 256 KiB, and the kernel gives and takes that memory
+anew each time, for the 300 bytes of a token: that costs more than the rest of the read."""
+RECORD = 16 * 1024
+"""Bytes that one TLS record can hold: what a read of a TLS session needs room for at most."""
+
 CLOCK_MOVED = 1e-3
 """Seconds by which the wall clock may move during an attempt before its stamps are distrusted."""
 MAX_DOUBT = 5e-3
-"""Seconds of uncertainty above which a token clock is marked doubtful."""
-
-
-STALL = 0.1
-"""Seconds without a poll from which on they count as lost."""
-
-
-class PollClock(selectors.DefaultSelector):
-    """The event loop's selector, noting when it polls and how long callbacks kept it away."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.returned = self.floor = time.monotonic()
-        self._busiest = 0.0
-        self._stalls: deque[tuple[float, float]] = deque(maxlen=64)
-
-    def select(self, timeout: float | None = None) -> Any:
-        entered = time.monotonic()
-        busy = entered - self.returned
-        self._busiest = max(self._busiest, busy)
-        if busy > STALL:
-            self._stalls.append((entered, busy))
-        ready = super().select(timeout)
-        # What this poll reports arrived after the poll before, or, if it had to wait, just now.
-        waited = time.monotonic()
-        blocked = timeout != 0 and waited - entered > 50e-6
-        self.floor = waited if blocked else self.returned
-        self.returned = waited
-        return ready
-
-    def stalled(self, since: float) -> float:
-        """Seconds after `since` that were lost to stretches of more than `STALL` without a poll."""
-        return sum(max(0.0, min(busy, end - since)) for end, busy in self._stretches())
-
-    def away(self, at: float) -> float:
-        """Length of the stretch without a poll that was on at `at` or just over; 0.0 for none.
-
-        What came before such a stretch was read; what came in it may still wait to be.
-        """
-        near = (busy for end, busy in self._stretches() if end - busy <= at <= end + STALL)
-        return max(near, default=0.0)
-
-    def _stretches(self) -> list[tuple[float, float]]:
-        """End and length of the latest stretches of more than `STALL`, the present one included."""
-        now = time.monotonic()
-        stretches = [*self._stalls, (now, now - self.returned)]
-        return [(end, busy) for end, busy in stretches if busy > STALL]
-
-    def busiest(self) -> float:
-        """The longest stretch (s) without a poll since the last call."""
-        longest, self._busiest = self._busiest, 0.0
-        return longest
+"""Seconds of uncertainty above which a token clock is doubtful."""
 
 
 class Wire:
     """The times of one attempt's connection, in monotonic seconds; None until it happened."""
 
     __slots__ = (
+        "_floor",
         "_offset",
         "_poll",
         "certificate_expires",
@@ -127,20 +82,30 @@ class Wire:
         self.connected: float | None = None
         self.sent: float | None = None
         self.kernel_at: float | None = None
-        self.read_at = self.previous_read = self.started
+        self.read_at = self.previous_read = self._floor = self.started
         self.certificate_expires: float | None = None
 
     def note_connected(self) -> None:
         """The connection is ready, TLS included; the request is written next."""
         self.connected = time.monotonic()
-        if self.on_connected:
-            self.on_connected()
+        # Asked once and let go: it knows this wire, and a cycle would wait for the collector.
+        tell, self.on_connected = self.on_connected, None
+        if tell:
+            tell()
 
     def note_read(self, wall: float | None) -> None:
         """A read returned bytes, the last of which the kernel received at `wall` (Unix s)."""
         self.previous_read = self.read_at
         self.read_at = time.monotonic()
+        if self._poll:
+            # Not in `stamp`: the loop polls once more before the reader hears of the bytes.
+            self._floor = self._poll.floor
         self.kernel_at = None if wall is None else wall - self._offset
+
+    def waits(self, answers: int) -> None:
+        """An attempt begins (1) or ceases (-1) to wait for a stream whose tokens are timed."""
+        if self._poll:
+            self._poll.waiting += answers
 
     @property
     def stalled(self) -> float:
@@ -162,16 +127,20 @@ class Wire:
 
     def stamp(self) -> Stamp:
         """When the bytes of the last read arrived."""
-        read = self.read_at
-        at = read if self.kernel_at is None else min(self.kernel_at, read)
-        since = self.previous_read
-        if self._poll is not None:
-            since = max(since, self._poll.floor)
-        return Stamp(at, read, min(since, at))
+        read, since, at = self.read_at, self.previous_read, self.kernel_at
+        # Before the read before is impossible: the wall clock was set back.
+        if at is None or at > read or at < since - CLOCK_MOVED:
+            at = read
+        return Stamp(at, read, min(max(since, self._floor), at))
 
     def clock_moved(self) -> bool:
         """Whether the wall clock was stepped since the attempt began: kernel times are off then."""
         return abs(clock_offset() - self._offset) > CLOCK_MOVED
+
+    def doubtful(self, widths: Mapping[str, float]) -> tuple[str, ...]:
+        """Which of these clocks, each uncertain by so many seconds, are not to be vouched for."""
+        moved = self.clock_moved()
+        return tuple(name for name, width in widths.items() if moved or width > MAX_DOUBT)
 
 
 #: The attempt on whose behalf the current task moves bytes.
@@ -189,22 +158,28 @@ class StampedSocket(socket.socket):
                 self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        if self.wire is None or not KERNEL_STAMPS:
+        wire = self.wire
+        if wire is None or not KERNEL_STAMPS:
             data = super().recv(size, flags)
-            self._note(len(data), [])
+            if wire is not None and data:
+                wire.note_read(None)
             return data
-        data, ancillary, _, _ = self.recvmsg(size, _ANCILLARY, flags)
-        self._note(len(data), ancillary)
+        data, ancillary, _, _ = self.recvmsg(min(size, READ), _ANCILLARY, flags)
+        if data:
+            wire.note_read(_stamped(ancillary))
         return data
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        if self.wire is None or not KERNEL_STAMPS:
+        wire = self.wire
+        if wire is None or not KERNEL_STAMPS:
             count = super().recv_into(buffer, nbytes, flags)
-            self._note(count, [])
+            if wire is not None and count:
+                wire.note_read(None)
             return count
         view = memoryview(buffer)[:nbytes] if nbytes else buffer
         count, ancillary, _, _ = self.recvmsg_into([view], _ANCILLARY, flags)
-        self._note(count, ancillary)
+        if count:
+            wire.note_read(_stamped(ancillary))
         return count
 
     def send(self, data: Any, flags: int = 0, /) -> int:
@@ -220,15 +195,14 @@ class StampedSocket(socket.socket):
         if self.wire is not None:
             self.wire.sent = time.monotonic()
 
-    def _note(self, count: int, ancillary: list[tuple[int, int, bytes]]) -> None:
-        if self.wire is None or not count:
-            return
-        wall = None
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
-                wall = seconds + nanoseconds / 1e9
-        self.wire.note_read(wall)
+
+def _stamped(ancillary: list[tuple[int, int, bytes]]) -> float | None:
+    """The kernel's receive time among what came with the bytes, Unix seconds."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return float(seconds + nanoseconds / 1e9)
+    return None
 
 
 def open_socket(address: tuple[Any, ...]) -> socket.socket:
@@ -252,6 +226,12 @@ def stamping() -> socket.socket:
     return sock
 
 
+@lru_cache(maxsize=256)
+def _expiry(certificate: Any) -> float:
+    """When a certificate ends, Unix seconds; an endpoint shows the same one for months."""
+    return float(ssl.cert_time_to_seconds(certificate.get_info()["notAfter"]))
+
+
 class StampedTLS(ssl.SSLObject):
     """A TLS session that notes handshake times and the peer's certificate on the `Wire`."""
 
@@ -272,11 +252,19 @@ class StampedTLS(ssl.SSLObject):
         wire.certificate_expires = self._unverified_expiry()
         return None
 
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        # asyncio has every certificate spelled out after its handshake, for nobody.
+        return super().getpeercert(binary_form=True) if binary_form else {}
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        # asyncio asks for 256 KiB here as well, and for nothing once more after every record.
+        return super().read(min(len, RECORD), buffer)
+
     def _unverified_expiry(self) -> float | None:
         # The public getpeercert() tells nothing before the handshake is done nor without
         # verification; the chain the peer sent is only reachable on the wrapped object.
         try:
             chain = self._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
-            return float(ssl.cert_time_to_seconds(chain[0].get_info()["notAfter"]))
+            return _expiry(chain[0])
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, ssl.SSLError):
             return None

@@ -24,8 +24,10 @@ class Address:
     @property
     def url(self) -> str:
         """What to open in a browser on this machine."""
+        return self.link("http")
+
+    def link(self, scheme: str) -> str:
+        """The same, for `http` or `https`."""
         # A socket on :: takes no IPv4.
         host = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return (
-            f"http://[{host}]:{self.port}/" if ":" in str(host) else f"http://{host}:{self.port}/"
-        )
+        return f"{scheme}://{f'[{host}]' if ':' in str(host) else host}:{self.port}/"

@@ -3,47 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-
-from aiohttp import web
+import socket
+from collections.abc import Callable, Iterable
 
 from monitor import __version__
 from monitor.ledger import Ledger
 from monitor.model import Config
+from monitor.notify.notifier import Notifier
+from monitor.notify.send import Sender
 from monitor.probe.client import Client
 from monitor.probe.clock import now
-from monitor.probe.wire import PollClock
-from monitor.run.address import Address
+from monitor.probe.poll import PollClock
 from monitor.run.hindsight import Hindsight
+from monitor.run.listen import bound, listening
 from monitor.run.lock import DataDir
 from monitor.run.memory import Memory
 from monitor.run.reload import Reloader
-from monitor.run.service import Service, probed
+from monitor.run.service import Service
+from monitor.run.settings import Settings
+from monitor.run.wanted import probed
 from monitor.show.metrics import Metrics
 from monitor.show.server import build_app
 from monitor.show.views import StateView
 
 log = logging.getLogger("monitor")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the command line decided."""
-
-    listen: Address
-    data_dir: Path
-    lifecycle: bool = False
-    config_path: Path | None = None
-    """The file to follow; None where there is none to reload (the demo)."""
-    revision: str = ""
-    """What this was built from, as the image's build was told."""
 
 
 def serve(config: Config, load: Callable[[], Config], settings: Settings) -> None:
@@ -70,74 +57,101 @@ async def _serve(
     ledger: Ledger,
 ) -> None:
     _raise_file_limit()
-    async with Client(poll) as client:
-        service = _service(config, client, poll, ledger, settings.revision)
+    async with Client(poll) as client, Sender(lambda: now().wall) as sender:
+        notifier = Notifier(settings.data_dir, now, sender.send, random.Random(), __version__)
+        service = _service(config, client, poll, ledger, notifier, settings.revision)
         service.metrics.reloaded(True, now().wall)
-        reloader = _reloader(config, load, settings, service)
+        reloader = _reloader(config, load, settings, service, notifier)
         hindsight = Hindsight(settings.data_dir)
         app = build_app(
             scrape=service.metrics.scrape,
             ready=lambda: service.ready,
             views=service.page,
-            past=lambda: hindsight.look(now().wall),
             reload=reloader.reload if settings.lifecycle and reloader else None,
             version=__version__,
+            past=lambda: hindsight.look(now().wall),
+            vantage=socket.gethostname(),
         )
-        async with _listening(app, settings.listen), asyncio.TaskGroup() as group:
-            _on_signals(service, reloader, group)
-            watcher = group.create_task(reloader.watch()) if reloader else None
-            log.info("serving", extra={"fields": {"url": settings.listen.url}})
-            await service.run()
-            if watcher:
-                watcher.cancel()
+        async with bound(settings.listen) as sockets, asyncio.TaskGroup() as group:
+            _on_signals(service, notifier, reloader, group)
+            helpers = [
+                group.create_task(settings.web.watch()),
+                group.create_task(notifier.run()),
+            ]
+            if reloader:
+                helpers.append(group.create_task(reloader.watch()))
+            settings.web.tell()
+            async with listening(app, sockets, settings.web, group):
+                url = settings.listen.link(settings.web.scheme)
+                log.info("serving", extra={"fields": {"url": url}})
+                await service.run()
+            await notifier.drain()
+            for helper in helpers:
+                helper.cancel()
     log.info("stopped")
 
 
 def _service(
-    config: Config, client: Client, poll: PollClock, ledger: Ledger, revision: str
+    config: Config,
+    client: Client,
+    poll: PollClock,
+    ledger: Ledger,
+    notifier: Notifier,
+    revision: str,
 ) -> Service:
     """The checks of `config`, going on from where an earlier process left them."""
-    memory = Memory(ledger)
+    memory = Memory(ledger, notifier)
     memory.keep(config.outage_series)
     memory.recall(probed(config), now())
 
     def metrics(views: Callable[[], Iterable[StateView]]) -> Metrics:
-        return Metrics(__version__, views, revision=revision, ledger_errors=lambda: ledger.errors)
+        return Metrics(
+            __version__,
+            views,
+            revision=revision,
+            ledger_errors=lambda: ledger.errors,
+            notifications=lambda: notifier.counts,
+        )
 
     service = Service(client, poll, metrics, random.Random(), memory)
     service.apply(config)
+    notifier.follow(config.notify)
     return service
 
 
 def _reloader(
-    config: Config, load: Callable[[], Config], settings: Settings, service: Service
+    config: Config,
+    load: Callable[[], Config],
+    settings: Settings,
+    service: Service,
+    notifier: Notifier,
 ) -> Reloader | None:
     if settings.config_path is None:
         return None
 
+    async def apply(config: Config) -> None:
+        await service.follow(config)
+        notifier.follow(config.notify)
+
     def done(good: bool) -> None:
         service.metrics.reloaded(good, now().wall)
 
-    return Reloader(settings.config_path, load, service.apply, done, config)
+    return Reloader(settings.config_path, load, apply, done, config)
 
 
-def _on_signals(service: Service, reloader: Reloader | None, group: asyncio.TaskGroup) -> None:
+def _on_signals(
+    service: Service, notifier: Notifier, reloader: Reloader | None, group: asyncio.TaskGroup
+) -> None:
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        service.stop()
+        notifier.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop)
+        loop.add_signal_handler(number, stop)
     if reloader:
         loop.add_signal_handler(signal.SIGHUP, lambda: group.create_task(reloader.reload()))
-
-
-@contextlib.asynccontextmanager
-async def _listening(app: web.Application, listen: Address) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, listen.host, listen.port).start()
-        yield
-    finally:
-        await runner.cleanup()
 
 
 def _raise_file_limit() -> None:

@@ -26,11 +26,20 @@ class Keeper(Protocol):
     def retain(self, seconds: float) -> None: ...
 
 
+class Listener(Protocol):
+    """Who wants to hear where checks stand, as notifications do; must not raise, nor wait."""
+
+    def stands(self, check: Check, track: Track) -> None: ...
+    def ended(self, outage: Outage) -> None: ...
+    def gone(self, check: Check) -> None: ...
+
+
 class Memory:
     """Outages that ended, by check, and the way into the ledger (None: nothing outlives us)."""
 
-    def __init__(self, keeper: Keeper | None = None) -> None:
+    def __init__(self, keeper: Keeper | None = None, listener: Listener | None = None) -> None:
         self._keeper = keeper
+        self._listener = listener
         self._limits = OutageSeries()
         self._ended: dict[Labels, deque[Outage]] = {}
         self._left: dict[str, Track] = {}
@@ -66,7 +75,10 @@ class Memory:
 
     def track(self, check: Check, at: Moment) -> Track:
         """What is known of a check that is watched from `at` on: often nothing."""
-        return self._left.pop(check.name, None) or begin(at)
+        track = self._left.pop(check.name, None) or begin(at)
+        if self._listener:
+            self._listener.stands(check, track)
+        return track
 
     # ------------------------------------------------------------------------------ at work
 
@@ -78,12 +90,16 @@ class Memory:
         """After each attempt and each change: where `check` stands, and the change just made."""
         if change and change.outage and change.outage.ended:
             self._keep(change.outage)
+        if change and self._listener:
+            self._listener.stands(check, track)
         if self._keeper:
             self._keeper.track(check, track, change)
 
     def lost(self, check: Check, track: Track, outage: Outage) -> None:
         """`outage` ended because it was lost from sight; the state is as it was."""
         self._keep(outage)
+        if self._listener:
+            self._listener.stands(check, track)
         if self._keeper:
             self._keeper.outage(outage)
             self._keeper.track(check, track)
@@ -98,6 +114,8 @@ class Memory:
         ended = self._keeper.part(check.labels3, track) if self._keeper else None
         if ended:
             self._keep(ended)
+        if self._listener:
+            self._listener.gone(check)
 
     def retain(self, seconds: float) -> None:
         """Keep single rounds for so long."""
@@ -113,3 +131,5 @@ class Memory:
     def _keep(self, outage: Outage) -> None:
         labels = (outage.check, outage.provider, outage.model)
         self._ended.setdefault(labels, deque(maxlen=self._limits.per_check)).append(outage)
+        if self._listener:
+            self._listener.ended(outage)

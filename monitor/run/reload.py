@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from monitor.config import ConfigErrors
 from monitor.model import Config
+from monitor.run.calm import in_background
 
 log = logging.getLogger("monitor.config")
 
@@ -28,7 +29,7 @@ class Reloader:
         self,
         path: Path,
         load: Callable[[], Config],
-        apply: Callable[[Config], None],
+        apply: Callable[[Config], Awaitable[None]],
         done: Callable[[bool], None],
         first: Config,
     ) -> None:
@@ -45,14 +46,14 @@ class Reloader:
         async with self._lock:
             self._print = await asyncio.to_thread(self.fingerprint)
             try:
-                config = await asyncio.to_thread(self._load)
+                config = await in_background(self._load)
             except ConfigErrors as bad:
                 lines = [str(error) for error in bad.errors]
                 for line in lines:
                     log.error("configuration refused", extra={"fields": {"error": line}})
                 self._done(False)
                 return False, lines
-            self._apply(config)
+            await self._apply(config)
             self._sources = config.sources
             self._print = await asyncio.to_thread(self.fingerprint)
             for warning in config.warnings:
@@ -73,10 +74,10 @@ class Reloader:
         paths = {str(self._path), *self._sources}
         if self._path.is_dir():
             paths.update(str(found) for found in self._path.iterdir())
-        return tuple(sorted(_look(path) for path in paths))
+        return tuple(sorted(look(path) for path in paths))
 
 
-def _look(path: str) -> tuple[str, int, int, int]:
+def look(path: str) -> tuple[str, int, int, int]:
     try:
         seen = Path(path).stat()
     except OSError:

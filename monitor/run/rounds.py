@@ -66,6 +66,8 @@ class Watch:
     """When a round was last brought forward, monotonic seconds."""
     extra: float = math.inf
     """When that round is to begin."""
+    due: float = math.inf
+    """When the next round is due otherwise."""
     waiting: bool = False
     """Between two rounds, and so of an ear for `wake`."""
 
@@ -110,11 +112,24 @@ class Rounds:
 
     async def run(self, watch: Watch, delay: float = 0.0) -> Probe:
         """One round of `watch`, which began `delay` seconds late; its track is kept up to date."""
-        attempts: list[Attempt] = []
+        attempts = [await self._attempt(watch, first=True)]
+        # Most rounds end here, and need no machinery for more.
+        if self._open(watch, attempts[0]):
+            await self._recheck(watch, attempts)
+        ident = f"{self._rng.getrandbits(64):016x}"
+        watch.last = Probe(ident, watch.check.name, tuple(attempts), delay)
+        return watch.last
+
+    async def _recheck(self, watch: Watch, attempts: list[Attempt]) -> None:
+        """Add attempts to the first of `attempts` until their meaning is settled."""
+        begun = iter(attempts[:])
 
         async def once() -> Attempt:
-            seen = await self._attempt(watch, first=not attempts)
-            attempts.append(seen)
+            # The first attempt counts as one and has its advice heeded, but is over.
+            seen = next(begun, None)
+            if seen is None:
+                seen = await self._attempt(watch, first=False)
+                attempts.append(seen)
             return seen
 
         check = watch.check
@@ -128,9 +143,6 @@ class Rounds:
             retry_error_callback=lambda call: call.outcome.result() if call.outcome else None,
         )
         await retrying(once)
-        ident = f"{self._rng.getrandbits(64):016x}"
-        watch.last = Probe(ident, check.name, tuple(attempts), delay)
-        return watch.last
 
     def _open(self, watch: Watch, seen: Attempt) -> bool:
         return not self.stopping and state.wants_recheck(watch.track, seen.verdict)
@@ -144,8 +156,9 @@ class Rounds:
             watch.track, change = state.attempt_ends(watch.track, watch.check, seen, first=first)
         finally:
             self.in_flight.discard(watch.check.name)
-            # Cancelled half-way: the time is no longer in doubt.
-            watch.track = replace(watch.track, in_flight=None)
+            if watch.track.in_flight:
+                # Cancelled half-way: the time is no longer in doubt.
+                watch.track = replace(watch.track, in_flight=None)
         self._on_attempt(watch, change)
         if state.trouble_begins(watch.track, seen):
             self._on_trouble(watch)

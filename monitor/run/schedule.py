@@ -41,11 +41,12 @@ def phases(checks: Sequence[Check]) -> dict[str, float]:
     families: dict[str, list[Check]] = {}
     for check in sorted(checks, key=lambda check: check.name):
         families.setdefault(check.provider, []).append(check)
-    return {
-        check.name: (((rank / len(family) + _share(provider)) % 1.0) - 0.5) * check.interval
-        for provider, family in families.items()
-        for rank, check in enumerate(family)
-    }
+    found: dict[str, float] = {}
+    for provider, family in families.items():
+        share, size = _share(provider), len(family)
+        for rank, check in enumerate(family):
+            found[check.name] = (((rank / size + share) % 1.0) - 0.5) * check.interval
+    return found
 
 
 def _share(name: str) -> float:

@@ -7,27 +7,26 @@ One event loop, one task per check.  A round that fails for a bug of ours is cau
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from monitor.judge import maintenance, state
 from monitor.judge.lapse import lapsed
-from monitor.judge.track import Track
-from monitor.model import Attempt, Change, Check, Config, Mode, Moment
+from monitor.model import Attempt, Change, Check, Config, Moment
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.network import Guard
 from monitor.probe.page import reach
-from monitor.probe.wire import PollClock
+from monitor.probe.poll import PollClock
+from monitor.run.calm import settle_collector, slices
 from monitor.run.memory import Memory
 from monitor.run.rounds import Rounds, Watch, attempt
 from monitor.run.schedule import first_starts, next_start, phases
 from monitor.run.tell import tell_change, tell_lost, tell_probe
 from monitor.run.tiers import Tiers, turn
+from monitor.run.wanted import probed, same_question
 from monitor.show.metrics import Metrics
 from monitor.show.views import PageCheck, StateView
 
@@ -101,36 +100,51 @@ class Service:
 
     def apply(self, config: Config) -> None:
         """Follow `config`: unchanged checks keep state, streaks, counters and phase."""
+        for _ in self._steps(config):
+            pass
+
+    async def follow(self, config: Config) -> None:
+        """The same while at work, some checks at a time; never two of these at once."""
+        for _ in self._steps(config):
+            await asyncio.sleep(0)
+
+    def _steps(self, config: Config) -> Iterator[None]:
         wanted = {check.name: check for check in probed(config)}
         self._memory.retain(config.retention)
         self._memory.keep(config.outage_series)
         self.metrics.keep(config.outage_series)
-        for name in [name for name in self._watches if name not in wanted]:
-            self._forget(name)
+        for names in slices([name for name in self._watches if name not in wanted]):
+            for name in names:
+                self._forget(name)
+            yield
         if config.guard_targets != self._guard.targets:
             self._guard = self._rounds.guard = Guard(self._client, config.guard_targets)
-        new = [check for check in wanted.values() if not self._kept(check)]
-        at, starts, origins = now(), first_starts(new), phases(new)
-        for check in new:
-            self._forget(check.name)
-            known = self._memory.track(check, at)
-            first, phase = at.mono + starts[check.name], at.mono + origins[check.name]
-            self._watches[check.name] = Watch(check, known, first, phase)
-            self.metrics.add(check)
-            self._pass_time(self._watches[check.name], at)
-            self._launch(check.name)
+        new: list[Watch] = []
+        for checks in slices([*wanted.values()]):
+            new += [self._begun(check) for check in checks if not self._kept(check)]
+            yield
         if self._group:
+            yield from self._launches(new)
             self._tiers.follow(self._group)
 
     def _kept(self, check: Check) -> bool:
         """Go on with a check that still asks the same of the same; false where it starts anew."""
         watch = self._watches.get(check.name)
-        if watch is None or _asks(watch.check) != _asks(check):
+        if watch is None or not same_question(watch.check, check):
             return False
-        if watch.check != check:
+        if watch.check is not check and watch.check != check:
             watch.check = check
             self.metrics.describe(check)
         return True
+
+    def _begun(self, check: Check) -> Watch:
+        """`check` from its beginning, or from where an earlier process left it."""
+        self._forget(check.name)
+        at = now()
+        watch = self._watches[check.name] = Watch(check, self._memory.track(check, at), at.mono)
+        self.metrics.add(check)
+        self._pass_time(watch, at)
+        return watch
 
     def _forget(self, name: str) -> None:
         watch = self._watches.pop(name, None)
@@ -147,12 +161,12 @@ class Service:
 
     async def run(self) -> None:
         """Probe until `stop`; then let running attempts finish for a while."""
-        _calm_garbage_collector()
+        settle_collector()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                for name in self._watches:
-                    self._launch(name)
+                for _ in self._launches([*self._watches.values()]):
+                    await asyncio.sleep(0)
                 self._tiers.follow(group)
                 chores = [
                     group.create_task(chore())
@@ -183,9 +197,20 @@ class Service:
             for task in late:
                 task.cancel()
 
-    def _launch(self, name: str) -> None:
-        if self._group and not self._stopping.is_set():
-            self._tasks[name] = self._group.create_task(self._keep(self._watches[name]))
+    def _launches(self, watches: Sequence[Watch]) -> Iterator[None]:
+        """Plan the first rounds and begin with those that are due first."""
+        checks = [watch.check for watch in watches]
+        starts, origins = first_starts(checks), phases(checks)
+        at = now().mono
+        for watch in watches:
+            name = watch.check.name
+            watch.first, watch.phase = at + starts[name], at + origins[name]
+        for some in slices(sorted(watches, key=lambda watch: watch.first)):
+            for watch in some:
+                if self._group and not self._stopping.is_set():
+                    task = self._group.create_task(self._keep(watch))
+                    self._tasks[watch.check.name] = task
+            yield
 
     async def _keep(self, watch: Watch) -> None:
         """The life of one check: sleep to the next start, run a round, tell, repeat."""
@@ -247,14 +272,20 @@ class Service:
 
     async def _housekeeping(self) -> None:
         while True:
-            await asyncio.sleep(HOUSEKEEPING)
-            at = now()
-            for watch in list(self._watches.values()):
-                self._pass_time(watch, at)
+            # Evenly over the time there is, for all in one go would keep the rounds waiting.
+            some = [*slices([*self._watches.values()])]
+            for watches in some:
+                await asyncio.sleep(HOUSEKEEPING / len(some))
+                at = now()
+                for watch in watches:
+                    if self._watches.get(watch.check.name) is watch:
+                        self._pass_time(watch, at)
+            if not some:
+                await asyncio.sleep(HOUSEKEEPING)
 
     def _pass_time(self, watch: Watch, at: Moment) -> None:
         """What the clock alone changes: maintenance windows, and evidence that grows too old."""
-        for change_of in (maintained, state.tick):
+        for change_of in (maintenance.follow, state.tick):
             watch.track, change = change_of(watch.track, watch.check, at)
             if change:
                 self._attempted(watch, change)
@@ -262,39 +293,3 @@ class Service:
         if lost:
             self._memory.lost(watch.check, watch.track, lost)
             tell_lost(lost)
-
-
-def probed(config: Config) -> list[Check]:
-    """The checks as they are probed: a keyless chat check has the rhythm of its free tier."""
-    return [_effective(check) for check in watchable(config)]
-
-
-def watchable(config: Config) -> list[Check]:
-    """The checks that are probed: somebody else's status page is a claim, not an endpoint."""
-    return [check for check in config.checks if check.mode is not Mode.STATUS_PAGE]
-
-
-def _asks(check: Check) -> tuple[object, ...]:
-    """What a check's state is about; a check that asks otherwise starts from nothing."""
-    return check.labels3, check.mode, check.url, check.protocol
-
-
-def maintained(track: Track, check: Check, at: Moment) -> tuple[Track, Change | None]:
-    """Follow the check's maintenance windows."""
-    since = maintenance.opened(check.maintenance, at.wall)
-    edge = since if since is not None else maintenance.shut(check.maintenance, at.wall)
-    moment = None if edge is None else at.plus(edge - at.wall)
-    return state.maintain(track, check, moment, at, opens=since is not None)
-
-
-def _effective(check: Check) -> Check:
-    if check.mode is Mode.REACHABILITY and check.reachability:
-        return replace(check, interval=check.reachability.interval)
-    return check
-
-
-def _calm_garbage_collector() -> None:
-    """Full collections over a thousand live streams stall the loop by tens of milliseconds."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)

@@ -41,6 +41,10 @@ def tell_lost(outage: Outage) -> None:
 def tell_probe(probe: Probe, before: Probe | None) -> None:
     """One line a round; only what is news stands out from the debug level."""
     last = probe.last
+    same = before is not None and before.last.reason is last.reason
+    level = logging.DEBUG if same or (before is None and last.reason is None) else logging.INFO
+    if not log.isEnabledFor(level):
+        return
     fields = {
         "check": probe.check,
         "probe_id": probe.id,
@@ -53,6 +57,4 @@ def tell_probe(probe: Probe, before: Probe | None) -> None:
         "first_token": last.phases.first_token,
         "seconds": round(last.seconds, 6),
     }
-    same = before is not None and before.last.reason is last.reason
-    level = logging.DEBUG if same or (before is None and last.reason is None) else logging.INFO
     log.log(level, "probe", extra={"fields": fields})

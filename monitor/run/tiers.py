@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple, TypeVar
 
 from monitor.model import Attempt, Check, Mode, State, Tls, Verdict
 from monitor.probe.clock import now
@@ -33,6 +36,34 @@ class Address(NamedTuple):
     tls: Tls
 
 
+@dataclass(slots=True)
+class Family:
+    """Watches that are woken together: those of one provider, or of one address."""
+
+    members: list[Watch]
+    left: list[Watch]
+    """Those that the last waking left asleep, …"""
+    until: float = -inf
+    """… and until when only they can be woken, for the others just were."""
+
+    def awake(self, at: float, but: Watch | None) -> list[Watch]:
+        """Who may be woken at `at`, and then has to be: once an interval at most.
+
+        In an outage of thousands of siblings each of them asks for this.
+        """
+        if at >= self.until:
+            self.left = self.members
+            self.until = at + min(watch.check.interval for watch in self.members)
+        sleepy: list[Watch] = []
+        left: list[Watch] = []
+        for watch in self.left:
+            rested = at - watch.hurried >= watch.check.interval
+            ready = watch is not but and rested and _may_wake(watch)
+            (sleepy if ready else left).append(watch)
+        self.left = left
+        return sleepy
+
+
 class Tiers:
     """The free looks of all checks that chat, and who is woken by whom."""
 
@@ -46,14 +77,22 @@ class Tiers:
         self._watches = watches
         self._rng = rng
         self._tasks: dict[Address, asyncio.Task[None]] = {}
+        self._providers: dict[str, Family] = {}
+        self._addresses: dict[Address, Family] = {}
+        self._gather()
 
     def follow(self, group: asyncio.TaskGroup) -> None:
         """Look at the addresses of the present checks, and at no others."""
-        wanted = {a for watch in self._watches.values() if (a := address(watch.check))}
-        for gone in self._tasks.keys() - wanted:
+        self._gather()
+        for gone in self._tasks.keys() - self._addresses.keys():
             self._tasks.pop(gone).cancel()
-        for new in wanted - self._tasks.keys():
+        for new in self._addresses.keys() - self._tasks.keys():
             self._tasks[new] = group.create_task(self._keep_looking(new))
+
+    def _gather(self) -> None:
+        watches = [*self._watches.values()]
+        self._providers = _families((watch.check.provider, watch) for watch in watches)
+        self._addresses = _families((at, w) for w in watches if (at := address(w.check)))
 
     def stop(self) -> None:
         for task in self._tasks.values():
@@ -62,10 +101,9 @@ class Tiers:
 
     def trouble(self, watch: Watch) -> None:
         """The first sign of trouble in one check: its siblings look for themselves."""
-        provider = watch.check.provider
-        self._wake(
-            [w for w in self._watches.values() if w is not watch and w.check.provider == provider]
-        )
+        family = self._providers.get(watch.check.provider)
+        if family:
+            self._wake(family, but=watch)
 
     async def _keep_looking(self, at: Address) -> None:
         bad = 0
@@ -76,12 +114,12 @@ class Tiers:
             # After 1, 2, 4, 8 … bad looks: an address that is never well must not double the bill.
             bad = bad + 1 if await self._is_bad(members[0].check) else 0
             if bad and bad & (bad - 1) == 0:
-                self._wake(members)
+                self._wake(self._addresses[at])
             await asyncio.sleep(interval)
 
     def _members(self, at: Address) -> tuple[float, list[Watch]]:
         """The shortest interval that anybody wants, and who shares the look: never nobody."""
-        members = [watch for watch in self._watches.values() if address(watch.check) == at]
+        members = self._addresses[at].members
         wanted = [w.check.reachability.interval for w in members if w.check.reachability]
         return min(wanted), members
 
@@ -93,14 +131,25 @@ class Tiers:
             return False
         return seen.verdict is Verdict.FAILED or seen.seconds > check.slow.first_token
 
-    def _wake(self, watches: list[Watch]) -> None:
+    def _wake(self, family: Family, but: Watch | None = None) -> None:
         """Bring the next rounds forward: at most one extra round a check and interval."""
         at = now().mono
-        sleepy = [w for w in watches if _may_wake(w) and at - w.hurried >= w.check.interval]
+        sleepy = family.awake(at, but)
         for watch in sleepy:
             watch.hurried = at
             watch.extra = at + self._rng.uniform(0.0, max(SPREAD, len(sleepy) / PACE))
-            watch.wake.set()
+            if watch.extra < watch.due:
+                watch.wake.set()
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+def _families(found: Iterable[tuple[K, Watch]]) -> dict[K, Family]:
+    members: dict[K, list[Watch]] = defaultdict(list)
+    for key, watch in found:
+        members[key].append(watch)
+    return {key: Family(watches, watches) for key, watches in members.items()}
 
 
 def _may_wake(watch: Watch) -> bool:
@@ -121,7 +170,7 @@ async def turn(watch: Watch, due: float) -> float:
     Returns when the round was planned to begin.
     """
     watch.wake.clear()
-    watch.waiting = True
+    watch.due, watch.waiting = due, True
     try:
         async with asyncio.timeout_at(due):
             await watch.wake.wait()

@@ -19,6 +19,7 @@ STALL = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0)
 DETECTION = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 RECOVERY = (60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 DELAY = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+LAG = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 
 PHASES = ("dns", "connect", "tls", "first_byte", "first_token", "stream")
 DIRECTIONS = ("input", "output", "reasoning", "cached")
@@ -235,6 +236,12 @@ IN_FLIGHT = _process("aichat_probes_in_flight", "Probes that are running now.")
 LEDGER_ERRORS = Spec(
     "aichat_ledger_errors_total", "counter", (), "Failures to read or write the ledger."
 )
+NOTIFICATIONS = Spec(
+    "aichat_notifications_total",
+    "counter",
+    ("target", "event", "result"),
+    "Notifications by what became of them; dropped are those for which there was no room.",
+)
 BUDGET_LEFT = _process(
     "aichat_budget_remaining_dollars",
     "What today's budget for all probes still holds, in US dollars; absent where none is kept.",
@@ -247,6 +254,14 @@ START_DELAY = Spec(
     (),
     "How much later than planned probes began, all checks together.",
     DELAY,
+)
+READ_LAG = Spec(
+    "aichat_read_lag_seconds",
+    "histogram",
+    (),
+    "How long the first output of an answer had been with the kernel when we read it, all checks "
+    "together; times of tokens are the kernel's, and do not contain it.",
+    LAG,
 )
 
 #: All of them, in the order above.

@@ -34,13 +34,16 @@ class Metrics:
         *,
         revision: str = "",
         ledger_errors: Callable[[], int] = int,
+        notifications: Callable[[], dict[tuple[str, str, str], int]] = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._entries: dict[str, Entry] = {}
         self._snapshot = snapshot
         self._clock = clock
         self._outage_series = OutageSeries()
-        self._gauges = ProcessGauges(version, revision, ledger_errors=ledger_errors)
+        self._gauges = ProcessGauges(
+            version, revision, ledger_errors=ledger_errors, notifications=notifications
+        )
         self._process = ProcessMetrics(self._gauges)
 
     # ------------------------------------------------------------------------------ the checks
@@ -69,6 +72,9 @@ class Metrics:
         if entry is not None:
             entry.take(probe)
             self._process.delay.observe(probe.delay)
+            for attempt in probe.attempts:
+                if attempt.phases.lag is not None:
+                    self._process.lag.observe(attempt.phases.lag)
 
     def change(self, change: Change) -> None:
         """Take in a confirmed change of state."""

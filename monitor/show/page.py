@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from monitor import words
 from monitor.model import Mode, Moment
-from monitor.show import words
 from monitor.show.past import Labels, Past
 from monitor.show.site import incidents
 from monitor.show.site.days import day_rows, first_day

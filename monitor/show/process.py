@@ -40,6 +40,8 @@ class ProcessGauges(Collector):
     shard_index: int = 0
     shards: int = 1
     ledger_errors: Callable[[], int] = int
+    notifications: Callable[[], dict[tuple[str, str, str], int]] = dict
+    """By target, event and result."""
 
     def describe(self) -> list[Metric]:
         return list(self.collect())
@@ -54,6 +56,10 @@ class ProcessGauges(Collector):
             if value is not None:
                 family.add_metric((), value)
             yield family
+        told = _family(catalogue.NOTIFICATIONS)
+        for labels, count in self.notifications().items():
+            told.add_metric(labels, count)
+        yield told
 
     def _values(self) -> dict[Spec, float | None]:
         return {
@@ -83,6 +89,7 @@ class ProcessMetrics:
     def __init__(self, gauges: ProcessGauges) -> None:
         self._registry = CollectorRegistry()
         self.delay = histogram(catalogue.START_DELAY, self._registry)
+        self.lag = histogram(catalogue.READ_LAG, self._registry)
         self._registry.register(gauges)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)

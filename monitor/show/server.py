@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from monitor.model import Moment
+from monitor.show.api.asking import Problem
+from monitor.show.api.routes import Api, in_json
 from monitor.show.exposition import Format, choose
 from monitor.show.page import SCRIPT_HASH, STYLE_HASH, PageCheck, Pages
 from monitor.show.past import Past
+from monitor.show.shared import Shared, packed, takes_gzip
 
 log = logging.getLogger("monitor.http")
 
@@ -46,7 +48,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""On every answer, whatever its status."""
+"""On every answer, whatever its status, that does not say otherwise."""
 
 
 _VARY = {"Vary": "Accept, Accept-Encoding"}
@@ -58,21 +60,24 @@ def build_app(
     ready: Callable[[], bool],
     views: Callable[[], Iterable[PageCheck]],
     version: str,
-    past: Callable[[], Past] = Past,
     healthy: Callable[[], bool] = lambda: True,
     reload: Reload | None = None,
     now: Callable[[], Moment] = lambda: Moment(time.time(), time.monotonic()),
+    past: Callable[[], Past] = Past,
+    vantage: str = "",
 ) -> web.Application:
     """The application; `views` and `past` are called in worker threads and must only read.
 
     `reload` is None where the lifecycle is not enabled.
     """
 
-    site = _Site(scrape, Pages(views, past, now, version), ready, healthy, reload)
+    shared = Shared()
+    site = _Site(scrape, Pages(views, past, now, version), ready, healthy, reload, shared)
+    api = Api(views, past, now, shared, version, vantage)
     _hide_library_version()
     log.addFilter(_is_worth_logging)
     app = web.Application(
-        middlewares=[_without_details],
+        middlewares=[in_json, _without_details],
         client_max_size=LARGEST_REQUEST,
         handler_args={"logger": log},
     )
@@ -86,6 +91,7 @@ def build_app(
             web.get("/-/healthy", site.is_healthy),
             web.get("/-/ready", site.is_ready),
             web.post("/-/reload", site.reload_now),
+            *api.routes(),
         ]
     )
     return app
@@ -101,13 +107,14 @@ class _Site:
         ready: Callable[[], bool],
         healthy: Callable[[], bool],
         reload: Reload | None,
+        shared: Shared,
     ) -> None:
         self._scrape = scrape
         self._pages = pages
         self._ready = ready
         self._healthy = healthy
         self._reload = reload
-        self._shared = Shared()
+        self._shared = shared
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         format = choose(request.headers.get("Accept", ""))
@@ -175,36 +182,6 @@ class _Site:
         return _text("reloaded" if good else "\n".join(errors), 200 if good else 500)
 
 
-class Shared:
-    """Work that is done at most once at a time for each `key`: who comes later waits for it."""
-
-    def __init__(self) -> None:
-        self._running: dict[str, asyncio.Future[Any]] = {}
-
-    async def run(self, key: str, job: Callable[[], Awaitable[T]]) -> T:
-        """What `job` returns, or what the same key's job returns that is running already."""
-        while (running := self._running.get(key)) is not None:
-            await asyncio.wait([running])
-            if not running.cancelled():
-                return cast(T, running.result())
-        # Whoever comes first works for all; were it to go away, the next one would.
-        running = self._running[key] = asyncio.get_running_loop().create_future()
-        try:
-            result = await job()
-        except asyncio.CancelledError:
-            running.cancel()
-            raise
-        except BaseException as error:
-            running.set_exception(error)
-            running.exception()  # looked at, should nobody else wait
-            raise
-        else:
-            running.set_result(result)
-            return result
-        finally:
-            del self._running[key]
-
-
 async def _stepwise(steps: Generator[None, None, T]) -> T:
     """Run all steps; whatever else is due has its turn after each."""
     while True:
@@ -213,22 +190,6 @@ async def _stepwise(steps: Generator[None, None, T]) -> T:
         except StopIteration as end:
             return cast(T, end.value)
         await asyncio.sleep(0)
-
-
-def packed(pieces: Iterable[bytes]) -> bytes:
-    """All pieces, compressed; zlib lets other threads work meanwhile."""
-    packer = zlib.compressobj(1, wbits=31)
-    return b"".join([*map(packer.compress, pieces), packer.flush()])
-
-
-def takes_gzip(accept_encoding: str) -> bool:
-    """Whether this `Accept-Encoding` header allows gzip."""
-    for offer in accept_encoding.lower().split(","):
-        name, _, rest = offer.partition(";")
-        if name.strip() == "gzip":
-            quality = rest.replace(" ", "").removeprefix("q=")
-            return not quality or quality.strip("0.") != ""
-    return False
 
 
 def _text(text: str, status: int) -> web.Response:
@@ -240,15 +201,18 @@ async def _without_details(request: web.Request, handler: Handler) -> web.Stream
     """A bug of ours is for our log; the client learns that there was one."""
     try:
         return await handler(request)
-    except web.HTTPException:
+    except (web.HTTPException, Problem):
         raise
     except Exception:
+        if request.transport is None:
+            raise  # the client has gone away, and nothing can be written to it
         log.exception("a bug of ours in a request", extra={"fields": {"path": request.path}})
         return _text("internal error, see the monitor's log", 500)
 
 
 async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 def _hide_library_version() -> None:

@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 
+from monitor import words
 from monitor.model import State
-from monitor.show import words
 from monitor.show.past import DAYS, HOUR24, PastDay, Share, share
 
 HEIGHT = 32

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from monitor import words
 from monitor.model import Moment, Outage
-from monitor.show import words
 from monitor.show.past import Past
 from monitor.show.site.rows import When, told, when
 from monitor.show.views import PageCheck

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from monitor.show import words
+from monitor import words
 from monitor.show.past import SLOTS, Latency
 
 HEIGHT = 64

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from monitor import words
 from monitor.model import Attempt, Mode, Moment, Reason, State, Verdict
-from monitor.show import words
 from monitor.show.past import CheckPast, Share
 from monitor.show.site.days import Bars, bars, uptime
 from monitor.show.site.lines import Line, line

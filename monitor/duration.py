@@ -1,8 +1,9 @@
-"""Durations as people write them: `500ms`, `15s`, `1h30m`, `30d`."""
+"""Durations as people write them: `500ms`, `15s`, `1h30m`, `30d`; and moments.  Pure."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 #: One pattern for the loader and for the JSON Schema: largest unit first, each at most once.
 PATTERN = r"(?=\d)(?:\d{1,9}d)?(?:\d{1,9}h)?(?:\d{1,9}m(?!s))?(?:\d{1,9}s)?(?:\d{1,9}ms)?"
@@ -21,6 +22,21 @@ def seconds(text: str) -> float:
     if total > LONGEST:
         raise ValueError(f"a duration of at most {spelled(LONGEST)}")
     return total
+
+
+def since(text: str, now: float) -> float:
+    """Unix seconds of what lies so long before `now`, or of a moment in ISO 8601 (without an
+    offset: UTC).  ValueError says what was expected instead."""
+    try:
+        return now - seconds(text)
+    except ValueError:
+        pass
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        wanted = "a duration such as 30d, or a moment such as 2026-11-24T08:00:00Z"
+        raise ValueError(wanted) from None
 
 
 def spelled(length: float) -> str:
