@@ -464,7 +464,8 @@ def test_a_page_is_one_file_that_asks_nobody_for_anything() -> None:
     for document in pages_of(scenes.troubled()):
         addresses = re.findall(r'(?:src|href)="([^"]*)"', document)
         assert all(
-            re.match(r"\.\.?/(?:$|metrics$|checks/|outages/)|data:", one) for one in addresses
+            re.match(r"\.\.?/(?:$|metrics$|outages.atom$|checks/|outages/)|data:", one)
+            for one in addresses
         )
         assert "url(" not in document and "@import" not in document
         assert not re.search(r"<[^>]+\s(?:style|on\w+)=", document), "the policy forbids it"
