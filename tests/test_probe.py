@@ -221,6 +221,15 @@ async def test_an_answer_without_its_end_is_idle_whatever_noise_follows(
     assert attempt.reason is Reason.IDLE_TIMEOUT, attempt.detail
 
 
+async def test_silence_after_the_first_output_is_not_waited_for_as_long_as_the_first_output(
+    client: Client,
+) -> None:
+    handler = always(head(headers=EVENTS) + chunk(TOKEN), hold=True)
+    patient = Timeouts(connect=0.5, first_byte=1.5, first_token=1.5, idle=0.1, total=5.0)
+    attempt = await seen(client, handler, timeout=patient)
+    assert attempt.reason is Reason.IDLE_TIMEOUT, attempt.detail
+
+
 async def test_the_evidence_of_binary_frames_is_text(client: Client) -> None:
     said = transcript("bedrock", "exception_server")
     answer = head(headers=said.headers) + chunk(said.body) + END

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from monitor.dialects.sse import PIECES, SSE, Event, TooLargeError
+from monitor.dialects.sse import BOM, PIECES, SSE, Event, TooLargeError
 
 CASES: list[tuple[str, bytes, list[Event]]] = [
     ("one event", b"data: a\n\n", [Event("", b"a")]),
@@ -33,6 +35,20 @@ def test_a_stream_gives_its_events_however_it_is_cut(wire: bytes, events: list[E
     for cut in range(len(wire)):
         decoder = SSE()
         assert decoder.feed(wire[:cut]) + decoder.feed(wire[cut:]) == events, cut
+
+
+@pytest.mark.parametrize(("wire", "events"), [c[1:] for c in CASES if not c[1].startswith(BOM)])
+def test_blocks_that_come_in_reads_of_their_own_give_the_same(
+    wire: bytes, events: list[Event]
+) -> None:
+    """One read, one block is what nearly every stream does, and it is read on a short way."""
+    decoder = SSE()
+    assert decoder.feed(b"data: first\n\n") == [Event("", b"first")]
+    blocks = re.split(rb"(?<=\n\n)", wire)
+    assert [e for block in blocks for e in decoder.feed(block)] == events
+    lines = wire.splitlines(keepends=True)
+    cut = [lines[i : i + 2] for i in range(0, len(lines), 2)]
+    assert [e for pair in cut for e in decoder.feed(b"".join(pair))] == events
 
 
 @pytest.mark.parametrize("wire", [b"data: " + b"x" * 100, b"x" * 100, b"data: xxxx\n" * 30])
