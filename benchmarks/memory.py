@@ -1,7 +1,8 @@
 """What a check takes at rest, and what an answer that means harm takes while it comes.
 
 At rest: how the real service grows from 1,000 to 10,000 checks once each was asked and the page
-was scraped.  Hostile: how far many probes at once push the peak of a process that is warm already.
+was scraped.  Hostile: the larger of what one probe alone allocates at most, on top of what stands,
+and of its share when many at once push up the memory of a process that is warm already.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -79,22 +81,29 @@ def _in_a_process(name: str, port: int) -> str:
 
 
 async def _attacked(name: str, port: int) -> str:
-    """Bytes that each of some probes at once took at most, and what they made of it."""
+    """Bytes that a probe takes at most, and what it makes of the answer."""
     base = f"http://127.0.0.1:{port}"
+    harmless = _check(name, base if name in PAGES else f"{base}/v1")
+    hostile = _check(name, f"{base}/hostile/{name}")
     rng = random.Random(1)
     async with Client() as client:
 
-        async def together(url: str) -> list[Attempt]:
-            check = _check(name, url)
+        async def together(check: Check) -> list[Attempt]:
             return await asyncio.gather(*(attempt(client, check, rng) for _ in range(AT_ONCE)))
 
         for _ in range(3):
-            await together(f"{base}/v1" if name not in PAGES else base)
+            await together(harmless)
         before = rss_of("self")
         Path("/proc/self/clear_refs").write_text("5")  # forgets the highest RSS so far
-        seen = await together(f"{base}/hostile/{name}")
-    peak = (rss_of("self", "VmHWM") - before) / AT_ONCE
-    return f"{peak:.0f} {seen[0].reason or 'ok'}"
+        seen = await together(hostile)
+        share = (rss_of("self", "VmHWM") - before) / AT_ONCE
+        tracemalloc.start()
+        await attempt(client, harmless, rng)
+        standing, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        await attempt(client, hostile, rng)
+        alone = tracemalloc.get_traced_memory()[1] - standing
+    return f"{max(share, alone):.0f} {seen[0].reason or 'ok'}"
 
 
 def _check(name: str, url: str) -> Check:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from monitor.ledger import Reader
 from monitor.ledger.schema import FILE
 from monitor.model import State
-from monitor.run.hindsight import FRESH, Hindsight
+from monitor.run.hindsight import FRESH, LASTING, Hindsight
 from monitor.show.past import DAYS, SLOTS, CheckPast, Share, share
 from tests.ledgers import CHECK, START, Clock, Monitor
 
@@ -94,6 +96,43 @@ def test_one_reading_serves_for_a_while(tmp_path: Path) -> None:
     monitor.turn()
     assert hindsight.look(now + FRESH - 1) is first
     assert hindsight.look(now + FRESH + 1) is not first
+
+
+def test_what_is_costly_is_read_less_often_than_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, _ = played(tmp_path, "UUU")
+    read: list[str] = []
+    for name in ("latencies", "outages"):
+        real = getattr(Reader, name)
+
+        def counting(
+            ledger: Reader, *stretch: float, name: str = name, real: Any = real
+        ) -> list[Any]:
+            read.append(name)
+            return list(real(ledger, *stretch))
+
+        monkeypatch.setattr(Reader, name, counting)
+    hindsight, now = Hindsight(tmp_path), START + clock.seconds
+    for second in range(0, int(LASTING) + 1, int(FRESH)):
+        hindsight.look(now + second)
+    assert (read.count("latencies"), read.count("outages")) == (2, LASTING // FRESH + 1)
+
+
+def test_a_new_day_is_noticed_at_once(tmp_path: Path) -> None:
+    clock = Clock()
+    monitor = Monitor(tmp_path / FILE, clock)
+    midnight = 86400.0 - START % 86400.0
+    clock.seconds = midnight - 130.0
+    monitor.play("UU").turn()
+    hindsight = Hindsight(tmp_path)
+    before = hindsight.look(START + midnight - 5.0).of(LABELS).days
+    monitor.play("UU").turn()
+    after = hindsight.look(START + midnight + 100.0).of(LABELS).days
+    assert [day.probes for day in before] == [2]
+    assert [day.day for day in after] == [before[0].day, after[1].day]
+    assert sum(day.probes for day in after) == 4
+    assert after[1].seconds[State.UP] < 200.0
 
 
 def test_a_ledger_that_cannot_be_read_leaves_what_was_read_before(tmp_path: Path) -> None:

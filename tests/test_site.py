@@ -194,7 +194,7 @@ def test_a_long_list_of_troubles_is_cut_in_the_summary() -> None:
 def test_outages_of_the_past_are_shown_newest_first_and_the_rest_is_counted() -> None:
     many = [outage(CHECK, (n + 1) * HOUR24, 600, Reason.CONNECT) for n in range(20)]
     document = overview(seen(CHECK), past=past(None, *reversed(many)))
-    shown = re.findall(r'href="/outages/(\w+)"', document)
+    shown = re.findall(r'href="./outages/(\w+)"', document)
     assert shown == [one.id for one in many[:15]]
     assert "5 more in 90 days" in document
 
@@ -202,7 +202,7 @@ def test_outages_of_the_past_are_shown_newest_first_and_the_rest_is_counted() ->
 def test_an_outage_that_goes_on_stands_on_top_and_is_not_told_twice() -> None:
     open_ = outage(CHECK, 2_530, None, Reason.CONNECT)
     document = overview(seen(CHECK, DOWN, outages=(open_,)), past=past(None, open_))
-    assert document.count(f"/outages/{open_.id}") == 1
+    assert document.count(f"./outages/{open_.id}") == 1
     assert "ongoing 42 min 10 s" in text_of(document)
 
 
@@ -463,7 +463,10 @@ def test_every_state_has_its_colour_and_its_word(state: State) -> None:
 def test_a_page_is_one_file_that_asks_nobody_for_anything() -> None:
     for document in pages_of(scenes.troubled()):
         addresses = re.findall(r'(?:src|href)="([^"]*)"', document)
-        assert all(re.match(r"/(?:$|metrics$|checks/|outages/)|data:", one) for one in addresses)
+        assert all(
+            re.match(r"\.\.?/(?:$|metrics$|outages.atom$|checks/|outages/)|data:", one)
+            for one in addresses
+        )
         assert "url(" not in document and "@import" not in document
         assert not re.search(r"<[^>]+\s(?:style|on\w+)=", document), "the policy forbids it"
 
@@ -484,7 +487,7 @@ def test_a_browser_without_scripts_renews_the_page_itself() -> None:
 
 def test_the_page_names_the_metrics_and_their_documentation() -> None:
     document = overview()
-    assert 'href="/metrics"' in document
+    assert 'href="./metrics"' in document
     named = re.search(r"docs/\w+\.md", document)
     assert named and (Path(__file__).parent.parent / named[0]).is_file()
 

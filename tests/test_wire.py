@@ -9,6 +9,7 @@ import selectors
 import socket
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +23,15 @@ from monitor.probe.client import Client, StampedResolver
 from monitor.probe.deadlines import Deadlines
 from monitor.probe.exchange import _expired
 from monitor.probe.poll import NAP, STALL, PollClock
-from monitor.probe.wire import StampedSocket, Wire, current, open_socket, stamping
+from monitor.probe.wire import (
+    KERNEL_STAMPS,
+    READ,
+    StampedSocket,
+    Wire,
+    current,
+    open_socket,
+    stamping,
+)
 from tests.making import chat_check
 from tests.serving import serving
 
@@ -141,6 +150,33 @@ def test_a_read_is_stamped_by_the_kernel_however_late_it_is(into: bool) -> None:
     assert count == 5
     assert late >= 0.05
     assert off < 0.04
+
+
+def test_a_read_of_a_few_bytes_asks_for_no_more_memory_than_a_read_may_need() -> None:
+    """asyncio asks for 256 KiB, which the kernel hands out and takes back for every token."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        StampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as sock,
+    ):
+        sock.wire = Wire()
+        sock.connect(listener.getsockname())
+        peer, _ = listener.accept()
+        with peer:
+            peer.send(b"hello")
+            tracemalloc.start()
+            assert sock.recv(256 * 1024) == b"hello"
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    assert not KERNEL_STAMPS or peak < 2 * READ
+
+
+def test_a_connection_that_is_ready_lets_go_of_whoever_waited_for_it() -> None:
+    """It knows the wire: the two would wait for the garbage collector, sockets and all."""
+    wire, told = Wire(), []
+    wire.on_connected = lambda: told.append(wire)
+    wire.note_connected()
+    assert told == [wire]
+    assert wire.on_connected is None
 
 
 async def test_a_client_keeps_stamping_switched_on_while_it_lives(

@@ -128,8 +128,14 @@ def _header_mismatch(expect: WebExpect, headers: Mapping[str, str]) -> str | Non
     return None
 
 
+def reads(expect: WebExpect) -> bool:
+    """Whether anything is demanded of what stands in the page."""
+    text = expect.contains or expect.not_contains or expect.regex
+    return bool(text) or expect.json is not None
+
+
 def _body_mismatch(expect: WebExpect, body: bytes) -> str | None:
-    if not (expect.contains or expect.not_contains or expect.regex or expect.json is not None):
+    if not reads(expect):
         return None
     text = body.decode("utf-8", "replace")
     if expect.contains and expect.contains not in text:

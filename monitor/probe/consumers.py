@@ -42,22 +42,33 @@ class ChatConsumer:
 
 
 class PageConsumer:
-    """Keeps the first `PAGE_LIMIT` bytes of a page and lets the rest go."""
+    """Reads the first `limit` bytes of a page, and keeps them where somebody looks into them."""
 
     streaming = False
 
-    def __init__(self, limit: int = PAGE_LIMIT) -> None:
+    def __init__(self, limit: int = PAGE_LIMIT, *, wanted: bool = True) -> None:
+        """`wanted` says whether anything is demanded of a good page; a bad one is always kept."""
         self._limit = limit
-        self.page = bytearray()
+        self._wanted = wanted
+        self._size = 0
+        self._kept = bytearray()
         self.ended_at: float | None = None
+
+    @property
+    def page(self) -> bytes:
+        """What was kept."""
+        return bytes(self._kept)
 
     def head(self, status: int, headers: Mapping[str, str], deadlines: Deadlines) -> None:
         """Nothing to decide: every status is an answer."""
+        self._wanted = self._wanted or not 200 <= status < 300
 
     def body(self, data: bytes, stamp: Stamp, deadlines: Deadlines) -> bool:
-        self.page += data[: self._limit - len(self.page)]
+        if self._wanted:
+            self._kept += data[: self._limit - self._size]
+        self._size = min(self._limit, self._size + len(data))
         deadlines.progress = stamp.read
-        return len(self.page) >= self._limit
+        return self._size == self._limit
 
     def end(self, stamp: Stamp) -> None:
         self.ended_at = stamp.at

@@ -11,7 +11,7 @@ from monitor.dialects.explain import retry_after
 from monitor.dialects.headers import request_id
 from monitor.dialects.request import plain_headers
 from monitor.dialects.signals import Request
-from monitor.judge.pages import reach_finding, web_finding
+from monitor.judge.pages import reach_finding, reads, web_finding
 from monitor.judge.verdict import Finding, speed_finding
 from monitor.model import Attempt, Check, Moment, Phases, Reason
 from monitor.probe.chat import evidence, named, told
@@ -28,7 +28,7 @@ async def web(client: Client, check: Check) -> Attempt:
     started = now()
     url, headers = check.url, _page_headers(check)
     for _ in range(MAX_REDIRECTS):
-        consumer = PageConsumer()
+        consumer = PageConsumer(wanted=reads(check.page))
         seen = await exchange(client, check, Request("GET", url, headers), consumer)
         target = _target(check, url, seen)
         if target is None:
@@ -42,7 +42,7 @@ async def web(client: Client, check: Check) -> Attempt:
     finding = seen.broken
     if finding is None:
         assert seen.status is not None
-        finding = web_finding(check.page, seen.status, seen.headers, bytes(consumer.page))
+        finding = web_finding(check.page, seen.status, seen.headers, consumer.page)
     if finding.reason is None:
         finding = speed_finding(check, phases, ended.mono - started.mono, seen.wire.stalled)
     return _attempt(check, started, ended, seen, phases, finding)
@@ -61,7 +61,7 @@ async def reach(client: Client, check: Check) -> Attempt:
         assert seen.broken is not None
         finding = seen.broken
     else:
-        finding = reach_finding(seen.status, seen.headers, bytes(consumer.page), ended.wall)
+        finding = reach_finding(seen.status, seen.headers, consumer.page, ended.wall)
     return _attempt(check, started, ended, seen, seen.connection_phases(), finding)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.ledger import Day, LedgerError, Reader, Span
@@ -25,6 +25,9 @@ from monitor.show.past import (
 
 FRESH = 30.0
 """Seconds for which one reading serves all who ask."""
+LASTING = 300.0
+"""Seconds for which it does of what changes slowly and costs most: days that are over, and the
+ranks of a day's latencies."""
 
 
 class Hindsight:
@@ -33,6 +36,7 @@ class Hindsight:
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE
         self._past = Past()
+        self._slow = _Slow()
         self._lock = threading.Lock()
 
     def look(self, now: float) -> Past:
@@ -49,25 +53,51 @@ class Hindsight:
     def _read(self, now: float) -> Past:
         try:
             with Reader(self._path) as ledger:
-                days = ledger.days(_first_day(now))
+                if not self._slow.serves(now):
+                    self._slow = _slow(ledger, now)
+                today = ledger.days(_midnight(now))
                 spans = ledger.timeline(now - WEEK)
-                latencies = ledger.latencies(now - SLOTS * SLOT, SLOT)
                 outages = ledger.outages(now - DAYS * HOUR24)
         except LedgerError as error:
             return Past(now, self._past.checks, self._past.outages, str(error))
-        return Past(now, _checks(now, days, spans, latencies), tuple(reversed(outages)))
+        days = [*self._slow.days, *today]
+        return Past(now, _checks(now, days, spans, self._slow.latencies), tuple(reversed(outages)))
 
 
-def _first_day(now: float) -> float:
-    today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (today - timedelta(days=DAYS - 1)).timestamp()
+@dataclass(frozen=True, slots=True)
+class _Slow:
+    """What is read less often."""
+
+    at: float = 0.0
+    days: tuple[Day, ...] = ()
+    """Those before today."""
+    latencies: Mapping[Labels, Latency] = field(default_factory=dict)
+
+    def serves(self, now: float) -> bool:
+        """Whether it is young enough, and of the same day."""
+        return 0 <= now - self.at < LASTING and _midnight(now) == _midnight(self.at)
+
+
+def _slow(ledger: Reader, now: float) -> _Slow:
+    midnight = _midnight(now)
+    first = midnight - (DAYS - 1) * HOUR24
+    return _Slow(
+        now,
+        tuple(ledger.days(first, midnight - 1)),
+        _latencies(ledger.latencies(now - SLOTS * SLOT, SLOT)),
+    )
+
+
+def _midnight(now: float) -> float:
+    """Where the UTC day of `now` begins; Unix days have no leap seconds."""
+    return now - now % HOUR24
 
 
 def _checks(
     now: float,
     days: Iterable[Day],
     spans: Iterable[Span],
-    latencies: Iterable[tuple[Labels, int | None, float | None, float | None]],
+    latencies: Mapping[Labels, Latency],
 ) -> dict[Labels, CheckPast]:
     bars: dict[Labels, list[PastDay]] = {}
     for day in days:
@@ -75,15 +105,14 @@ def _checks(
         bars.setdefault(labels, []).append(PastDay(day.day, day.seconds, day.probes, day.bad))
     spans = list(spans)
     last_24h, last_7d = _seconds(spans, now - HOUR24), _seconds(spans, now - WEEK)
-    known = _latencies(latencies)
     return {
         labels: CheckPast(
             tuple(bars.get(labels, ())),
             last_24h.get(labels, {}),
             last_7d.get(labels, {}),
-            known.get(labels, Latency()),
+            latencies.get(labels, Latency()),
         )
-        for labels in bars.keys() | last_7d.keys() | known.keys()
+        for labels in bars.keys() | last_7d.keys() | latencies.keys()
     }
 
 

@@ -141,6 +141,8 @@ class Pages:
     def _document(self, template: str, past: Past, now: Moment, **shown: object) -> str:
         return document(
             template,
+            # Relative, for a proxy may serve all of this under a prefix.
+            root="./" if template == "overview.html" else "../",
             at=when(now.wall),
             clock=round(now.wall, 1),
             first_day=first_day(_at(past, now)).isoformat(),

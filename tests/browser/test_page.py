@@ -179,7 +179,7 @@ BOX = """(() => {{
 TIP = (
     "(() => { const t = document.getElementById('tip'); return t.hidden ? null : t.textContent })()"
 )
-TODAY = "28 Nov 2026: down 41 min 40 s, known 99 % of the day"
+TODAY = "28 Nov 2026: down 41 min 40 s, known 99 %"
 
 
 async def test_pointing_at_a_bar_tells_its_day(chromium: Path) -> None:
@@ -241,7 +241,7 @@ async def test_the_tab_key_reaches_every_check_and_shows_where_it_is(chromium: P
             )
             reached.add(href)
             outlined = outlined and (not href or outline == "solid")
-        wanted = {f"/checks/{name}" for name, *_ in scenes.ENDPOINTS}
+        wanted = {f"./checks/{name}" for name, *_ in scenes.ENDPOINTS}
         assert wanted | {f"bars-{name}" for name, *_ in scenes.ENDPOINTS} <= reached
         assert outlined
 
@@ -270,7 +270,7 @@ async def test_a_renewal_takes_nobodys_focus_and_touches_only_what_changed(chrom
     async with opened(chromium, scenes.healthy()) as (site, reader):
         await reader.open(site.url(), width=WIDE)
         await reader.run(
-            "document.querySelector('a[href=\"/checks/gpt-6-mini\"]').focus();"
+            "document.querySelector('a[href=\"./checks/gpt-6-mini\"]').focus();"
             " window.same = document.activeElement; 0"
         )
         site.now = Moment(NOW.wall + 60, NOW.mono + 60)
@@ -282,7 +282,7 @@ async def test_a_renewal_takes_nobodys_focus_and_touches_only_what_changed(chrom
         await until(reader, f"{HEADLINE}.startsWith('2 of 8')")
         assert await reader.run("!window.same.isConnected")
         assert (
-            await reader.run("document.activeElement.getAttribute('href')") == "/checks/gpt-6-mini"
+            await reader.run("document.activeElement.getAttribute('href')") == "./checks/gpt-6-mini"
         )
 
 

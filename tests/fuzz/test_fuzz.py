@@ -22,10 +22,11 @@ from tests.fuzz.mutate import LONGEST, MUTATIONS, mutated, reads, sealed
 from tests.fuzz.targets import facts, fed, targets
 from tests.transcripts import STREAMS, transcript
 
-BOUNDED = {"config": 60}
+BOUNDED = {"config": 25}
 """Inputs in the suite; of the other targets a few hundred."""
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", targets())
 def test_nothing_but_verdicts_comes_out(name: str) -> None:
     tally = explore(targets()[name], "suite", BOUNDED.get(name, 250))

@@ -48,7 +48,7 @@
       if (note && which === place) {
         const known = figures.pop();
         const trouble = figures.map((s, n) => s && `${NAMES[n]} ${length(s)}`).filter(Boolean);
-        told = `${trouble.join(", ") || "up"}, known ${known} % of the day`;
+        told = `${trouble.join(", ") || "up"}, known ${known} %`;
       }
     }
     return `${name}: ${told}`;
