@@ -246,6 +246,8 @@ def feed_page(data: bytes) -> None:
 
 def _configs() -> list[bytes]:
     files = [*ROOT.glob("tests/configs/*/*.yaml"), ROOT / "checks.yaml"]
+    # Just under the bound of aliases a file costs a second, and minutes under watch.
+    files = [path for path in files if path.name != "alias-bomb.yaml"]
     keyed = f"checks:\n  - {{provider: deepseek, api_key: {KEY}, headers: {{X-A: '{KEY}'}}}}\n"
     return [path.read_bytes() for path in sorted(files)] + [keyed.encode()]
 
