@@ -22,7 +22,6 @@ from monitor.dialects import DIALECTS
 from monitor.judge.cost import estimate_per_day
 from monitor.ledger import LedgerError
 from monitor.model import Config, Mode, Moment
-from monitor.notify.send import try_out
 from monitor.probe.clock import now
 from monitor.probe.poll import PollClock
 from monitor.run.lock import DataDirError
@@ -137,6 +136,9 @@ def notify_test(options: argparse.Namespace) -> int:
         seen = ", ".join(unknown) or "no target"
         print(f"monitor notify-test: seen {seen}, expected some of: {names}", file=sys.stderr)
         return BAD_CONFIG
+    # Imported here, as in `served`: HTTP takes longer to import than most commands to run.
+    from monitor.notify.send import try_out
+
     outcomes = asyncio.run(try_out(targets, now()))
     columns = [terminal.Column(title) for title in ("target", "kind", "result")]
     rows = [
