@@ -99,7 +99,7 @@ class Cells:
             self._take_bill(attempt)
         if last.verdict in ANSWERED:
             self.duration.observe(last.seconds, probe.id, last.ended.wall)
-            if self.chat and not last.phases.doubtful:
+            if self.chat:
                 self.chat.take_times(last, probe.id)
 
     def take_change(self, change: Change) -> None:
@@ -133,15 +133,16 @@ class ChatCells:
         self.tokens = dict.fromkeys(catalogue.DIRECTIONS, 0)
 
     def take_times(self, attempt: Attempt, probe_id: str) -> None:
-        phases, at = attempt.phases, attempt.ended.wall
-        if phases.first_token is not None:
+        """Count the clocks of an answer; one that may be wrong is left out, never booked."""
+        phases, at, doubtful = attempt.phases, attempt.ended.wall, attempt.phases.doubtful
+        if phases.first_token is not None and "first_token" not in doubtful:
             self.first_token.observe(phases.first_token, probe_id, at)
-        if phases.first_answer is not None:
+        if phases.first_answer is not None and "first_answer" not in doubtful:
             self.first_answer.observe(phases.first_answer, probe_id, at)
-        if phases.stall is not None:
+        if phases.stall is not None and "stall" not in doubtful:
             self.stall.observe(phases.stall)
         each = time_per_token(phases, attempt.tokens)
-        if each is not None:
+        if each is not None and "stream" not in doubtful:
             self.per_token.observe(each)
 
     def take_tokens(self, tokens: Tokens) -> None:
