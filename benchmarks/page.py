@@ -6,7 +6,6 @@ down.  Bars and lines are drawn anew only after a reading of the ledger, every t
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -32,9 +31,7 @@ def _of(count: int, *, goal: bool, rounds: int) -> Iterator[Row]:
     past = [scene.past]
     pages = Pages(lambda: scene.checks, lambda: past[0], lambda: scenes.NOW, "1.2.3")
     pages.overview()  # the templates are compiled once in a process
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)  # as the service does at its start
+    settle_collector()  # as the service does at its start
 
     def shown() -> bytes:
         return packed([pages.overview().encode()])

@@ -6,7 +6,6 @@ The peer writes the very same series from a registry of its own gauges, counters
 from __future__ import annotations
 
 import asyncio
-import gc
 import multiprocessing
 import random
 import time
@@ -26,6 +25,7 @@ from monitor.model import Attempt, Check, Config, Phases, Price, Probe, Tokens, 
 from monitor.probe.client import Client
 from monitor.probe.clock import now
 from monitor.probe.wire import PollClock
+from monitor.run.calm import settle_collector
 from monitor.run.memory import Memory
 from monitor.run.service import Service
 from monitor.show.metrics import Metrics
@@ -71,9 +71,7 @@ async def _measured(poll: PollClock, count: int, rounds: int) -> Figures:
         world = World(client, poll, count)
         size = len(world.service.metrics.render(OPENMETRICS)[0])
         registry = twin(world.service.metrics.render("")[0].decode())
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 1_000)  # as the service does at its start
+        settle_collector()  # as the service does at its start
         ours, theirs = [], []
         for round in range(rounds):
             world.probe(count // CHANGED)
