@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from benchmarks.measure import OURS, median, pin
 from benchmarks.table import Row
+from monitor.run.calm import settle_collector
 from monitor.show.page import Pages
 from monitor.show.server import packed
 from tests import scenes
